@@ -1,0 +1,1 @@
+"""Episodes from topics to MCAP, keyboard teleoperation, and the dataset reader."""

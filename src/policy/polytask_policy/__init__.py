@@ -1,0 +1,1 @@
+"""The goal-conditioned policy: networks, goal encoders, checkpoint files. No ROS."""

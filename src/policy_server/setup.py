@@ -1,0 +1,24 @@
+from setuptools import find_packages, setup
+
+PACKAGE = "polytask_policy_server"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=False,
+    maintainer="polytask-ros maintainers",
+    maintainer_email="maintainers@polytask-ros.org",
+    description="The action server that does a task when asked in words, by picture or by name.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "policy_server = polytask_policy_server.policy_server_node:main",
+        ],
+    },
+)

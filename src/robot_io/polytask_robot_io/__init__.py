@@ -1,0 +1,1 @@
+"""The topic contract: messages to arrays and back, time synchronisation, QoS, command limits."""

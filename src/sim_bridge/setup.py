@@ -1,0 +1,25 @@
+from setuptools import find_packages, setup
+
+PACKAGE = "polytask_sim_bridge"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    zip_safe=False,
+    maintainer="polytask-ros maintainers",
+    maintainer_email="maintainers@polytask-ros.org",
+    description="Task suites as Gymnasium environments, and the node that puts one on the robot's topics.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "sim_bridge = polytask_sim_bridge.sim_bridge_node:main",
+            "scripted_expert = polytask_sim_bridge.scripted_expert_node:main",
+        ],
+    },
+)

@@ -1,0 +1,1 @@
+"""Demonstration-guided RL with optimal-transport rewards, distillation, and the trainer node."""
