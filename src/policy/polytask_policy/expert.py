@@ -1,0 +1,65 @@
+"""An expert: the policy of one task, as learned in the first phase."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from polytask_policy.description import Description
+from polytask_policy.networks import Actor
+
+KIND = "expert"
+
+
+class ExpertPolicy:
+    """One task's policy, deterministic: the mean action of its actor."""
+
+    def __init__(self, actor: Actor, description: Description) -> None:
+        if len(description.tasks) != 1:
+            raise ValueError(f"an expert has exactly one task, not {list(description.tasks)}")
+        if (actor.state_size, actor.action_size) != (len(description.state_names), len(description.action_names)):
+            raise ValueError(
+                f"the actor is {actor.state_size} -> {actor.action_size}, the description names "
+                f"{len(description.state_names)} state and {len(description.action_names)} action entries"
+            )
+        self.actor = actor.eval()
+        self.description = description
+
+    @property
+    def task(self) -> str:
+        """Name of the expert's task."""
+        return self.description.tasks[0]
+
+    def save(self, folder: Path | str, **extra: Any) -> None:
+        """Write the checkpoint to ``folder``; ``extra`` are further JSON-able entries (steps, seed, success...)."""
+        network = {
+            "state_size": self.actor.state_size,
+            "action_size": self.actor.action_size,
+            "hidden": list(self.actor.hidden),
+        }
+        meta = {"kind": KIND, "network": network, **self.description.to_meta(), **extra}
+        save_checkpoint(folder, self.actor.state_dict(), meta)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> ExpertPolicy:
+        """Read an expert from its run folder; raises CheckpointError naming what is wrong."""
+        tensors, meta = load_checkpoint(folder, KIND)
+        description = Description.from_meta(meta)
+        try:
+            network = meta["network"]
+            actor = Actor(int(network["state_size"]), int(network["action_size"]), tuple(network["hidden"]))
+            actor.load_state_dict(tensors)
+            return cls(actor, description)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"the expert in {folder} does not fit its own description: {error}") from None
+
+    def act(self, state: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the action float32 (k,) or (B, k), in [-1, 1], for a state float32 (n,) or states (B, n)."""
+        with torch.inference_mode():
+            action: NDArray[np.float32] = self.actor(torch.from_numpy(np.asarray(state, dtype=np.float32))).numpy()
+        return action
