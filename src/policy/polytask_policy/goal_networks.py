@@ -1,0 +1,104 @@
+"""The goal space, and the policy conditioned on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polytask_policy.networks import Normaliser, mlp
+
+GOAL_SIZE = 64
+PICTURE_SIZE = 42
+
+
+class GoalEncoder(nn.Module):
+    """Three projectors into one goal space of 64 numbers: sentences, pictures, task names.
+
+    Each ends in a LayerNorm, so goals of every kind have the same length. The task embeddings serve as the tasks'
+    prototypes: distillation pulls the other two kinds towards them.
+    """
+
+    def __init__(self, language_size: int, tasks: int) -> None:
+        """Make projectors for sentence vectors of ``language_size`` and for ``tasks`` task names."""
+        super().__init__()
+        self.language = nn.Linear(language_size, GOAL_SIZE)
+        self.picture = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2),  # 42 -> 20
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2),  # 20 -> 9
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3, stride=2),  # 9 -> 4
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * 4 * 4, GOAL_SIZE),
+        )
+        self.task = nn.Embedding(tasks, GOAL_SIZE)
+
+    def from_sentences(self, vectors: Tensor) -> Tensor:
+        """Project sentence vectors float32 (B, L) to goals (B, 64)."""
+        return functional.layer_norm(self.language(vectors), (GOAL_SIZE,))
+
+    def from_pictures(self, pictures: Tensor) -> Tensor:
+        """Project pictures float32 (B, 3, 42, 42) in [0, 1] to goals (B, 64)."""
+        return functional.layer_norm(self.picture(pictures - 0.5), (GOAL_SIZE,))
+
+    def from_tasks(self, indices: Tensor) -> Tensor:
+        """Look up task numbers int64 (B,) as goals (B, 64)."""
+        return functional.layer_norm(self.task(indices), (GOAL_SIZE,))
+
+    def prototypes(self) -> Tensor:
+        """Return every task's goal, (K, 64)."""
+        return functional.layer_norm(self.task.weight, (GOAL_SIZE,))
+
+    def similarities(self, goals: Tensor) -> Tensor:
+        """Return the cosine between goals (B, 64) and each task's prototype, (B, K), in [-1, 1]."""
+        return functional.normalize(goals, dim=-1) @ functional.normalize(self.prototypes(), dim=-1).T
+
+
+class GoalConditionedActor(nn.Module):
+    """The unified policy's actor: (state (B, n), goal (B, 64)) -> mean action (B, k) in [-1, 1].
+
+    The goal scales and shifts every hidden layer before its ReLU (FiLM). So a fixed goal turns the actor into a plain
+    perceptron (``for_goal``), which is what runs on the robot.
+    """
+
+    def __init__(self, state_size: int, action_size: int, hidden: Sequence[int] = (256, 256)) -> None:
+        """Make an actor with the given hidden layers."""
+        super().__init__()
+        self.hidden = tuple(hidden)
+        self.normaliser = Normaliser(state_size)
+        self.layers = mlp((state_size, *hidden, action_size))
+        self.modulation = nn.Linear(GOAL_SIZE, 2 * sum(hidden))
+
+    def _gains_and_shifts(self, goal: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return (gain, shift), each (B, H), of each hidden layer."""
+        gains, shifts = self.modulation(goal).chunk(2, dim=-1)
+        split = [int(size) for size in self.hidden]
+        return list(zip(gains.split(split, -1), shifts.split(split, -1), strict=True))
+
+    def _linears(self) -> list[nn.Linear]:
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    def forward(self, state: Tensor, goal: Tensor) -> Tensor:
+        """Return the mean action for each pair of state and goal."""
+        values = self.normaliser(state)
+        *inner, last = self._linears()
+        for linear, (gain, shift) in zip(inner, self._gains_and_shifts(goal), strict=True):
+            values = functional.relu(linear(values) * (1 + gain) + shift)
+        return torch.tanh(last(values))
+
+    @torch.inference_mode()
+    def for_goal(self, goal: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return weights (out, in) and biases (out,) of the plain perceptron that this actor is for one goal (64,)."""
+        *inner, last = self._linears()
+        layers = [
+            (linear.weight * (1 + gain).unsqueeze(-1), linear.bias * (1 + gain) + shift)
+            for linear, (gain, shift) in zip(inner, self._gains_and_shifts(goal), strict=True)
+        ]
+        weight, bias = layers[0]
+        weight = weight / self.normaliser.scale
+        layers[0] = (weight, bias - weight @ self.normaliser.centre)
+        return [*layers, (last.weight.clone(), last.bias.clone())]

