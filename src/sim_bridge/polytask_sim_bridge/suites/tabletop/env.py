@@ -1,0 +1,111 @@
+"""The tabletop as a Gymnasium environment."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import mujoco
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from polytask_sim_bridge.suites.tabletop.control import CartesianControl
+from polytask_sim_bridge.suites.tabletop.scene import physics_model
+from polytask_sim_bridge.suites.tabletop.start import StartState
+from polytask_sim_bridge.suites.tabletop.state import STATE_NAMES, StateReader
+from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, JUDGES
+from polytask_sim_bridge.suites.task import SuiteConfig
+
+Observation = dict[str, npt.NDArray[Any]]
+
+
+class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
+    """One task of the tabletop.
+
+    Observation: ``state`` float32 (45,), see STATE_NAMES; with ``cameras`` also ``camera`` uint8 (H, W, 3).
+    Action: float32 (4,) in [-1, 1]: dx, dy, dz of the commanded target (2 cm each at 1), gripper (open above 0.5).
+    Never terminates; truncated at the task's horizon. ``info``: ``success`` (the predicate held for the last five
+    steps) and ``message``. The same seed and actions give the same episode, bit by bit.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
+    suite = "tabletop"
+    state_names = STATE_NAMES
+
+    def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
+        self.config = config
+        self.tasks = config.tasks
+        self.control_rate = config.control_rate / config.action_repeat
+        self.render_mode = render_mode
+        self.cameras = cameras
+        model = physics_model()
+        self._substeps = round(1.0 / (config.control_rate * model.opt.timestep))
+        self._model = model
+        self.data = mujoco.MjData(model)
+        self._control = CartesianControl(model, self.data)
+        self._reader = StateReader(model, self.data, self._control)
+        self._start = StartState(model, self.data, self._control)
+        self._grasp = model.site("grasp").id
+        self._renderer: Any = None
+        self._steps = self._held = 0
+        self._select(task)
+        self.action_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
+        parts: dict[str, spaces.Space[Any]] = {"state": spaces.Box(-np.inf, np.inf, (len(STATE_NAMES),), np.float32)}
+        if cameras:
+            size = (config.camera.height, config.camera.width, 3)
+            parts["camera"] = spaces.Box(0, 255, size, np.uint8)
+        self.observation_space = spaces.Dict(parts)  # type: ignore[assignment]
+
+    def _select(self, task: str) -> None:
+        self.task = self.config.task(task).name
+        self.horizon = self.tasks[task].horizon
+        self._judge = JUDGES[task]
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts an episode; ``options={"task": name}`` changes the task, the start depends on the seed alone."""
+        super().reset(seed=seed)
+        if options and options.get("task"):
+            self._select(str(options["task"]))
+        self._start.apply(self.np_random)
+        self._steps = self._held = 0
+        state = self._reader.read()
+        return self._observe(state), {"success": False, "message": self._judge(state)[2]}
+
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Advances one control step (times the action repeat). Raises ValueError on a wrong or non-finite action."""
+        values = np.asarray(action, dtype=np.float64)
+        if values.shape != (4,) or not np.isfinite(values).all():
+            raise ValueError(f"an action of the tabletop is 4 finite numbers in [-1, 1], got {action!r}")
+        values = np.minimum(np.maximum(values, -1.0), 1.0)
+        for _ in range(self.config.action_repeat):
+            self._control.command(values, self.data.site_xpos[self._grasp])
+            mujoco.mj_step(self._model, self.data, nstep=self._substeps)
+            state = self._reader.read()
+            done, reward, message = self._judge(state)
+            self._held = self._held + 1 if done else 0
+        self._steps += 1
+        info = {"success": self._held >= HOLD_STEPS, "message": message}
+        return self._observe(state), reward, False, self._steps >= self.horizon, info
+
+    def _observe(self, state: npt.NDArray[np.float32]) -> Observation:
+        if self.cameras:
+            return {"state": state, "camera": self.render()}
+        return {"state": state}
+
+    def render(self, width: int | None = None, height: int | None = None) -> npt.NDArray[np.uint8]:  # type: ignore[override]
+        """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
+        from polytask_sim_bridge.suites.tabletop.rendering import SceneRenderer
+
+        if self._renderer is None:
+            self._renderer = SceneRenderer(self._model, self.config.camera)
+        picture: npt.NDArray[np.uint8] = self._renderer.render(self.data, width, height)
+        return picture
+
+    def close(self) -> None:
+        """Frees the renderer, if one was made."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
