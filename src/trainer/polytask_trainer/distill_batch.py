@@ -1,0 +1,90 @@
+"""Draws the student's batches, each from (seed, step) alone, so that a resumed run sees the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from polytask_trainer.distill_config import DistillConfig
+from polytask_trainer.distill_data import TeachingData
+
+KINDS = 3
+BRIGHTNESS = 0.15
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch, ordered by goal kind: first sentences, then pictures, then task names.
+
+    Attributes:
+        states: float32 (B, n).
+        actions: float32 (B, k), the experts'.
+        tasks: int64 (B,), task numbers.
+        sentences: float32 (B_words, 384), unit vectors, for the first rows.
+        pictures: float32 (B_pictures, 3, 42, 42), for the rows after them.
+
+    """
+
+    states: Tensor
+    actions: Tensor
+    tasks: Tensor
+    sentences: Tensor
+    pictures: Tensor
+
+
+def task_of_row(counts: Sequence[int]) -> Tensor:
+    """Return the task number int64 of every row where the rows of each task are contiguous."""
+    return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+
+
+def _rows(rng: np.random.Generator, tasks: NDArray[np.int64], counts: Sequence[int]) -> Tensor:
+    """Draw for each task number one of its rows, uniformly."""
+    sizes = np.asarray(counts)
+    starts = np.cumsum(sizes) - sizes
+    return torch.from_numpy(starts[tasks] + rng.integers(sizes[tasks]))
+
+
+def _sentences(rng: np.random.Generator, tasks: NDArray[np.int64], data: TeachingData, noise: float) -> Tensor:
+    """Draw a point between two sentences of each task, with noise of the given length; unit vectors.
+
+    Paraphrases lie between and beside the taught sentences, not on them.
+    """
+    one = data.sentences[_rows(rng, tasks, data.sentence_counts)]
+    other = data.sentences[_rows(rng, tasks, data.sentence_counts)]
+    share = torch.from_numpy(rng.random((len(tasks), 1), dtype=np.float32))
+    scatter = torch.from_numpy(rng.standard_normal(one.shape, dtype=np.float32)) * (noise / one.shape[1] ** 0.5)
+    return functional.normalize(share * one + (1 - share) * other + scatter, dim=-1)
+
+
+def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: TeachingData, shift: int) -> Tensor:
+    """Draw a goal picture of each task, shifted by up to ``shift`` pixels and made brighter or darker."""
+    chosen = data.pictures[_rows(rng, tasks, data.picture_counts)]
+    count, _, height, width = chosen.shape
+    padded = functional.pad(chosen, (shift,) * 4, mode="replicate")
+    down, right = (torch.from_numpy(rng.integers(2 * shift + 1, size=count)) for _ in range(2))
+    rows = (down[:, None] + torch.arange(height))[:, None, :, None]
+    columns = (right[:, None] + torch.arange(width))[:, None, None, :]
+    moved = padded[torch.arange(count)[:, None, None, None], torch.arange(3)[None, :, None, None], rows, columns]
+    gain = 1 + BRIGHTNESS * (2 * torch.from_numpy(rng.random((count, 1, 1, 1), dtype=np.float32)) - 1)
+    return (moved * gain).clamp(0, 1)
+
+
+def draw_batch(data: TeachingData, config: DistillConfig, step: int) -> Batch:
+    """Draw the batch of a step: task, goal kind, replay state and goal, each uniformly at random."""
+    rng = np.random.default_rng([config.seed, step])
+    tasks = rng.integers(len(data.state_counts), size=config.batch)
+    words, pictures, _ = np.bincount(rng.integers(KINDS, size=config.batch), minlength=KINDS)
+    rows = _rows(rng, tasks, data.state_counts)
+    return Batch(
+        states=data.states[rows],
+        actions=data.actions[rows],
+        tasks=torch.from_numpy(tasks),
+        sentences=_sentences(rng, tasks[:words], data, config.sentence_noise),
+        pictures=_pictures(rng, tasks[words : words + pictures], data, config.picture_shift),
+    )

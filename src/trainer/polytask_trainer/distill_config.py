@@ -1,0 +1,65 @@
+"""Settings, progress and outcome of a distillation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Settings of the distillation.
+
+    Attributes:
+        steps: gradient steps in all.
+        batch: samples per step.
+        learning_rate: of AdamW at the start; falls to 0 as a cosine.
+        weight_decay: of AdamW.
+        hidden: layers of the student's trunk.
+        alignment: weight of the loss that draws sentences and pictures to their task's embedding, beside Eq. 2.
+        sentence_noise: length of the random vector added to a sentence's unit vector, so that paraphrases work.
+        picture_shift: largest random shift of a goal picture, in pixels of 42.
+        seed: of weights and samples; the same seed gives the same policy.
+        save_every: steps between resumable checkpoints.
+        report_every: steps between progress reports.
+
+    """
+
+    steps: int = 4000
+    batch: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    hidden: tuple[int, ...] = (256, 256)
+    alignment: float = 0.05
+    sentence_noise: float = 0.6
+    picture_shift: int = 3
+    seed: int = 0
+    save_every: int = 500
+    report_every: int = 50
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("steps", "batch", "learning_rate", "save_every", "report_every"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("weight_decay", "alignment", "sentence_noise", "picture_shift", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, it is {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class DistillProgress:
+    """How far a distillation is; ``loss`` is Eq. 2 averaged since the last report, ``elapsed`` s since the call."""
+
+    step: int
+    steps: int
+    loss: float
+    elapsed: float
+
+
+@dataclass(frozen=True)
+class DistillResult:
+    """Outcome: ``finished`` is False when it was stopped, and the same call carries on from there."""
+
+    finished: bool
+    steps: int
+    loss: float
