@@ -1,0 +1,70 @@
+"""Projectors and the conditioned actor: shapes, and the fast path against the network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from polytask_policy.description import Description
+from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+from polytask_policy.pictures import picture_fault, shrink
+from polytask_policy.unified import UnifiedPolicy
+
+
+def test_every_projector_ends_in_the_same_space() -> None:
+    goals = GoalEncoder(384, 5)
+    embeddings = [
+        goals.from_sentences(torch.randn(7, 384)),
+        goals.from_pictures(torch.rand(7, 3, 42, 42)),
+        goals.from_tasks(torch.arange(5)),
+    ]
+    for embedding in embeddings:
+        assert embedding.shape[1] == 64
+        assert embedding.mean(1).abs().max() < 1e-4
+        assert torch.allclose(embedding.norm(dim=1), torch.full((len(embedding),), 8.0), atol=0.05)
+    assert goals.from_sentences(torch.zeros(0, 384)).shape == (0, 64)
+    assert goals.from_pictures(torch.zeros(0, 3, 42, 42)).shape == (0, 64)
+    assert torch.allclose(goals.similarities(goals.from_tasks(torch.arange(5))).diagonal(), torch.ones(5), atol=1e-5)
+
+
+def test_the_policy_for_one_goal_is_the_network(taught: UnifiedPolicy) -> None:
+    rng = np.random.default_rng(1)
+    taught.actor.normaliser.set(torch.randn(5), torch.rand(5) + 0.1)
+    for goal in (taught.goal_from_task("box-open"), taught.no_goal(), taught.goal_from_task("drawer-open")):
+        for _ in range(5):
+            state = rng.normal(size=5).astype(np.float32)
+            with torch.inference_mode():
+                wanted = taught.actor(torch.from_numpy(state)[None], torch.from_numpy(goal.embedding)[None])[0]
+            action = taught.act(state, goal)
+            assert action.shape == (4,)
+            assert action.dtype == np.float32
+            assert np.allclose(action, wanted.numpy(), atol=1e-5)
+
+
+def test_the_goal_decides(taught: UnifiedPolicy) -> None:
+    state = np.zeros(5, dtype=np.float32)
+    actions = [taught.act(state, taught.goal_from_task(task)) for task in taught.tasks]
+    assert not np.allclose(actions[0], actions[1], atol=1e-3)
+    assert np.array_equal(taught.act(state, taught.goal_from_task(taught.tasks[0])), actions[0])
+
+
+@pytest.mark.parametrize("state", [np.zeros(4), np.zeros((1, 5)), np.array([0, np.nan, 0, 0, 0]), np.full(5, np.inf)])
+def test_a_state_that_does_not_fit_is_refused(taught: UnifiedPolicy, state: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="state"):
+        taught.act(state, taught.no_goal())
+
+
+def test_pictures_are_averaged_to_their_size() -> None:
+    picture = np.zeros((84, 84, 3), dtype=np.uint8)
+    picture[:2, :2, 0] = [[255, 255], [255, 255]]
+    small = shrink(picture[None])
+    assert small.shape == (1, 3, 42, 42)
+    assert small[0, 0, 0, 0] == 1.0
+    assert small.sum() == 1.0
+    assert shrink(np.zeros((1, 480, 640, 3), dtype=np.uint8)).shape == (1, 3, 42, 42)
+    assert picture_fault(picture) is None
+
+
+def test_actor_takes_batches_of_states_and_goals(description: Description) -> None:
+    actor = GoalConditionedActor(5, 4, (16, 8, 12))
+    assert actor(torch.randn(9, 5), torch.randn(9, 64)).shape == (9, 4)
