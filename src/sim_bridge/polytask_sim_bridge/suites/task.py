@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -79,6 +79,14 @@ def _packaged(name: str) -> str:
     return file.read_text("utf-8")
 
 
+def _instructions(entry: Mapping[str, Any], templates: Sequence[str]) -> tuple[str, ...]:
+    """The taught sentences as written, or each of the task's phrases in each template."""
+    if "instructions" in entry:
+        return tuple(str(sentence) for sentence in entry["instructions"])
+    sentences = [template.format(phrase) for template in templates for phrase in entry["phrases"]]
+    return tuple(sentence[0].upper() + sentence[1:] for sentence in sentences)
+
+
 def _parse(name: str, data: Mapping[str, Any]) -> SuiteConfig:
     horizon = int(data["horizon"])
     tasks = {}
@@ -86,7 +94,7 @@ def _parse(name: str, data: Mapping[str, Any]) -> SuiteConfig:
         tasks[task_name] = Task(
             name=task_name,
             description=str(entry["description"]),
-            instructions=tuple(str(sentence) for sentence in entry["instructions"]),
+            instructions=_instructions(entry, data.get("templates", ("{}.",))),
             horizon=int(entry.get("horizon", horizon)),
             features=tuple(entry.get("features", data.get("features", ()))),
         )

@@ -5,6 +5,7 @@ Physics needs none of it, so environments that nobody looks at load no meshes.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +34,8 @@ _LINKS = {
     "link6": (("link6", "arm"),),
     "link7": (("link7", "metal"), ("base_link", "arm")),
 }
+LINKAGE = ("outer_knuckle", "inner_knuckle", "finger_link")
+"""Hinges of one side of the gripper that turn by the same angle."""
 # One side of the gripper: where its hinges are, metres in link7 (outer, inner) and in the outer knuckle (finger).
 _OUTER = np.array([0.0, 0.035, 0.059098])
 _INNER = np.array([0.0, 0.02, 0.074098])
@@ -48,8 +51,13 @@ def linkage_angle(travel: float) -> float:
     return float(np.arccos(np.clip(cosine, -1.0, 1.0))) - phase
 
 
+def visual_model() -> mujoco.MjModel:
+    """A model of its own to draw with; the meshes are read and decimated once per process."""
+    return copy.copy(_compiled())
+
+
 @lru_cache(maxsize=1)
-def _visual_spec() -> mujoco.MjSpec:
+def _compiled() -> mujoco.MjModel:
     spec = mujoco.MjSpec.from_string(scene_xml())
     folder = mesh_folder()
     for body_name, meshes in _LINKS.items():
@@ -62,14 +70,6 @@ def _visual_spec() -> mujoco.MjSpec:
         finger = _add_hinged(outer, f"{side}_finger_link", _FINGER * [1, sign, 1], -sign)
         for body, mesh in ((outer, f"{side}_outer_knuckle"), (inner, f"{side}_inner_knuckle"), (finger, f"{side}_finger")):
             _add_mesh_geom(spec, body, folder, mesh, "gripper")
-    return spec
-
-
-def visual_model(width: int, height: int) -> mujoco.MjModel:
-    """A model to draw pictures of this size with; the frame buffer is no larger than the picture."""
-    spec = _visual_spec()
-    spec.visual.global_.offwidth = width
-    spec.visual.global_.offheight = height
     return spec.compile()
 
 

@@ -1,0 +1,1 @@
+"""Meta-World's tasks (version 3) behind the same interface as the tabletop."""

@@ -1,0 +1,123 @@
+"""A Meta-World task as a Gymnasium environment with a float32 state and a seeded start."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium
+import mujoco
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+from metaworld.sawyer_xyz_env import SawyerXYZEnv
+
+from polytask_sim_bridge.suites.rendering import Picture, PlainRenderer
+from polytask_sim_bridge.suites.task import SuiteConfig, SuiteError
+
+Observation = dict[str, npt.NDArray[Any]]
+
+_POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
+_FRAME = (
+    *(f"hand.{axis}" for axis in "xyz"),
+    "gripper.opening",
+    *(f"object_a.{part}" for part in _POSE),
+    *(f"object_b.{part}" for part in _POSE),
+)
+STATE_NAMES: tuple[str, ...] = (*_FRAME, *(f"previous_{name}" for name in _FRAME), "goal.x", "goal.y", "goal.z")
+"""Names of the 39 entries: this frame, the previous one, the goal. Metres in Meta-World's world frame; zero if unused."""
+
+
+class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
+    """One Meta-World task, its goal in the observation.
+
+    Observation: ``state`` float32 (39,), with ``cameras`` also ``camera`` uint8 (H, W, 3). Action: float32 (4,) in
+    [-1, 1]: dx, dy, dz of the hand (1 cm each at 1), gripper effort (positive closes). Never terminates; truncated at
+    the task's horizon. ``info["success"]`` is Meta-World's own, of this very step. Reward: Meta-World's, 0 to 10,
+    mean over the action repeat.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 40}
+    suite = "metaworld"
+    state_names = STATE_NAMES
+
+    def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
+        self.config = config
+        self.tasks = config.tasks
+        self.control_rate = config.control_rate / config.action_repeat
+        self.render_mode = render_mode
+        self.cameras = cameras
+        self._renderer: PlainRenderer | None = None
+        self._steps = 0
+        self._select(task)
+        self.action_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
+        parts: dict[str, spaces.Space[Any]] = {"state": spaces.Box(-np.inf, np.inf, (len(STATE_NAMES),), np.float32)}
+        if cameras:
+            parts["camera"] = spaces.Box(0, 255, (config.camera.height, config.camera.width, 3), np.uint8)
+        self.observation_space = spaces.Dict(parts)  # type: ignore[assignment]
+
+    def _select(self, task: str) -> None:
+        self.task = self.config.task(task).name
+        self.horizon = self.tasks[task].horizon
+        self._inner: SawyerXYZEnv = ALL_V3_ENVIRONMENTS[f"{task}-v3"]()
+        if self.horizon * self.config.action_repeat > self._inner.max_path_length:
+            limit = self._inner.max_path_length // self.config.action_repeat
+            raise SuiteError(f"metaworld task {task!r}: Meta-World allows a horizon of {limit} at most")
+        self._inner._freeze_rand_vec = False
+        self._inner.seeded_rand_vec = True
+        self._inner._set_task_called = True
+        self._inner._partially_observable = False
+        # The space was cached when the goal was still hidden.
+        self._inner.__dict__.pop("sawyer_observation_space", None)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts an episode from ``seed``; ``options={"task": name}`` changes to another task's scene."""
+        super().reset(seed=seed)
+        task = str(options["task"]) if options and options.get("task") else self.task
+        # Meta-World's environments keep traces of earlier episodes, so each episode gets a fresh one.
+        self.close()
+        self._select(task)
+        self._inner.seed(int(self.np_random.integers(2**31)))
+        self._inner.reset()
+        # Some objects are reported where they were before the reset moved them: look again, twice for both frames.
+        mujoco.mj_forward(self._inner.model, self._inner.data)
+        self._inner._get_obs()
+        state = self._inner._get_obs().astype(np.float32)
+        self._steps = 0
+        return self._observe(state), {"success": False, "message": ""}
+
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Advances ``action_repeat`` steps of Meta-World. Raises ValueError on a wrong or non-finite action."""
+        values = np.asarray(action, dtype=np.float32)
+        if values.shape != (4,) or not np.isfinite(values).all():
+            raise ValueError(f"an action of Meta-World is 4 finite numbers in [-1, 1], got {action!r}")
+        values = np.clip(values, -1.0, 1.0)
+        total, success = 0.0, False
+        for _ in range(self.config.action_repeat):
+            state, reward, _, _, inner = self._inner.step(values)
+            total += float(reward)
+            success = bool(inner["success"])
+        self._steps += 1
+        info = {"success": success, "message": f"{100 * float(inner['obj_to_target']):.1f} cm from the goal"}
+        reward = total / self.config.action_repeat
+        return self._observe(state.astype(np.float32)), reward, False, self._steps >= self.horizon, info
+
+    def _observe(self, state: npt.NDArray[np.float32]) -> Observation:
+        if self.cameras:
+            return {"state": state, "camera": self.render()}
+        return {"state": state}
+
+    def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
+        """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
+        camera = self.config.camera
+        if self._renderer is None:
+            self._renderer = PlainRenderer(self._inner.model, camera.name)
+        return self._renderer.render(self._inner.data, width or camera.width, height or camera.height)
+
+    def close(self) -> None:
+        """Frees the renderer, if one was made."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
