@@ -16,6 +16,10 @@ from polytask_sim_bridge.suites.rendering import Picture, PlainRenderer
 from polytask_sim_bridge.suites.task import SuiteConfig, SuiteError
 
 Observation = dict[str, npt.NDArray[Any]]
+Vector = npt.NDArray[np.float64]
+
+_CORNER2_POSITION = (0.75, 0.075, 0.7)
+"""Closer to the table than Meta-World puts it, metres; the usual choice for learning from pictures."""
 
 _POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
 _FRAME = (
@@ -40,6 +44,7 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 40}
     suite = "metaworld"
     state_names = STATE_NAMES
+    joint_names = (*(f"right_j{i}" for i in range(7)), "r_close", "l_close")
 
     def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
         self.config = config
@@ -63,6 +68,8 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         if self.horizon * self.config.action_repeat > self._inner.max_path_length:
             limit = self._inner.max_path_length // self.config.action_repeat
             raise SuiteError(f"metaworld task {task!r}: Meta-World allows a horizon of {limit} at most")
+        model = self._inner.model
+        model.cam_pos[model.camera("corner2").id] = _CORNER2_POSITION
         self._inner._freeze_rand_vec = False
         self._inner.seeded_rand_vec = True
         self._inner._set_task_called = True
@@ -75,10 +82,9 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode from ``seed``; ``options={"task": name}`` changes to another task's scene."""
         super().reset(seed=seed)
-        task = str(options["task"]) if options and options.get("task") else self.task
-        # Meta-World's environments keep traces of earlier episodes, so each episode gets a fresh one.
-        self.close()
-        self._select(task)
+        if options and options.get("task") and options["task"] != self.task:
+            self.close()
+            self._select(str(options["task"]))
         self._inner.seed(int(self.np_random.integers(2**31)))
         self._inner.reset()
         # Some objects are reported where they were before the reset moved them: look again, twice for both frames.
@@ -114,7 +120,14 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         camera = self.config.camera
         if self._renderer is None:
             self._renderer = PlainRenderer(self._inner.model, camera.name)
-        return self._renderer.render(self._inner.data, width or camera.width, height or camera.height)
+        picture = self._renderer.render(self._inner.data, width or camera.width, height or camera.height)
+        # This camera hangs upside down.
+        return np.ascontiguousarray(picture[::-1, ::-1]) if camera.name == "corner2" else picture
+
+    def joint_state(self) -> tuple[Vector, Vector]:
+        """Positions (rad, fingers m) and velocities of ``joint_names``, float64 (9,) each."""
+        data = self._inner.data
+        return data.qpos[: len(self.joint_names)].copy(), data.qvel[: len(self.joint_names)].copy()
 
     def close(self) -> None:
         """Frees the renderer, if one was made."""

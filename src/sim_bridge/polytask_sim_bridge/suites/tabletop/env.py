@@ -11,13 +11,14 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from polytask_sim_bridge.suites.tabletop.control import CartesianControl
-from polytask_sim_bridge.suites.tabletop.scene import physics_model
+from polytask_sim_bridge.suites.tabletop.scene import ARM_JOINTS, physics_model
 from polytask_sim_bridge.suites.tabletop.start import StartState
 from polytask_sim_bridge.suites.tabletop.state import STATE_NAMES, StateReader
 from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, JUDGES
 from polytask_sim_bridge.suites.task import SuiteConfig
 
 Observation = dict[str, npt.NDArray[Any]]
+Vector = npt.NDArray[np.float64]
 
 
 class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
@@ -32,6 +33,7 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
     suite = "tabletop"
     state_names = STATE_NAMES
+    joint_names = (*ARM_JOINTS, "left_finger", "right_finger")
 
     def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
         self.config = config
@@ -46,6 +48,8 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self._control = CartesianControl(model, self.data)
         self._reader = StateReader(model, self.data, self._control)
         self._start = StartState(model, self.data, self._control)
+        self._joint_qpos = np.array([model.joint(name).qposadr[0] for name in self.joint_names])
+        self._joint_dofs = np.array([model.joint(name).dofadr[0] for name in self.joint_names])
         self._grasp = model.site("grasp").id
         self._renderer: Any = None
         self._steps = self._held = 0
@@ -94,6 +98,10 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         if self.cameras:
             return {"state": state, "camera": self.render()}
         return {"state": state}
+
+    def joint_state(self) -> tuple[Vector, Vector]:
+        """Positions (rad, fingers m) and velocities of ``joint_names``, float64 (9,) each."""
+        return self.data.qpos[self._joint_qpos], self.data.qvel[self._joint_dofs]
 
     def render(self, width: int | None = None, height: int | None = None) -> npt.NDArray[np.uint8]:  # type: ignore[override]
         """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
