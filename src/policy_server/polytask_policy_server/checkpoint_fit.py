@@ -1,0 +1,35 @@
+"""Which robot a checkpoint was trained for, and whether the one to be served is that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import yaml
+
+from polytask_robot_io.embodiment import Embodiment
+
+if TYPE_CHECKING:
+    from polytask_policy.description import Description
+
+
+class WrongRobot(ValueError):
+    """The policy was trained for another robot; the message lists the differences."""
+
+
+def fitting_embodiment(description: Description, given: str) -> Embodiment:
+    """Return the embodiment to serve: that ``given`` (name or path), or when empty the one in the checkpoint.
+
+    Raises:
+        WrongRobot: the one given does not fit the policy.
+        BadEmbodiment: a file or the checkpoint's copy cannot be read.
+    """
+    trained = Embodiment.from_yaml(yaml.safe_dump(dict(description.embodiment)), source="the checkpoint's embodiment")
+    robot = Embodiment.load(given) if given else trained
+    found = trained.differences(robot) + description.differences(robot.state_names, robot.command_names)
+    if found:
+        raise WrongRobot(
+            f"the policy was trained for embodiment '{trained.name}' and does not fit '{robot.name}' "
+            "(trained against served): " + "; ".join(found) + ". Serve it with the file it was trained with, or train "
+            "a policy for this robot."
+        )
+    return robot

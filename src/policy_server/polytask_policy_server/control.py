@@ -1,0 +1,203 @@
+"""The control loop: one command for each new observation, at both paces, and nothing sent on what is old or unusable.
+
+It has no thread and no clock of its own: the node calls it from its executor, tests call it directly.
+
+* In real time it acts as soon as an observation arrives, no more often than the embodiment's control rate.
+* In lock-step the simulation waits for the command that answers its last observation. Stamps then count simulated
+  time, so the same rule (measured in stamps, not in arrivals) lets every observation through.
+
+When a goal ends, a zero command is sent that answers no observation (its observation stamp is zero). It stops a robot
+and a real-time simulation; in lock-step, where a command moves time itself, it matches no observation, so the
+simulation stands still, which is the stop there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from polytask_policy_server.episode import judge
+from polytask_policy_server.run import INTERNAL_ERROR, STALE_OBSERVATIONS, TIMED_OUT, End, Run
+from polytask_robot_io.commands import CommandLimiter
+from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.observation import Observation
+from polytask_robot_io.stamps import to_ns
+
+if TYPE_CHECKING:
+    from polytask_policy.goals import Goal
+
+SIMULATION_PATIENCE = 3.0
+"""s of steady time without an observation that a simulation on simulated time is given: it may be rendering, or its
+machine busy, while nothing moves. A robot is given the embodiment's ``max_age``."""
+
+FEEDBACK_PERIOD = 0.1
+"""s of steady time between two feedbacks."""
+
+EARLY = 0.25
+"""Share of a control period by which an observation may be early and still be acted upon."""
+
+
+class ControlLoop:
+    """Carries out one goal at a time."""
+
+    def __init__(
+        self,
+        embodiment: Embodiment,
+        act: Callable[[np.ndarray, Goal], np.ndarray],
+        send: Callable[[np.ndarray, int], None],
+        node_time: Callable[[], int],
+        steady_time: Callable[[], float],
+        on_end: Callable[[Run, End], None],
+        on_feedback: Callable[[Run], None],
+        simulated_time: bool,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            embodiment: the robot's.
+            act: policy, state float32 (n,) and goal to command (k,) in [-1, 1].
+            send: publishes a command (k,) that answers the observation of a stamp (ns; 0: none).
+            node_time: ns of the node's clock, the clock of stamps.
+            steady_time: s of a clock that always runs.
+            on_end: told once of each run's end, after the zero command.
+            on_feedback: told of a run's progress at most every FEEDBACK_PERIOD.
+            simulated_time: whether the node's clock follows /clock.
+
+        """
+        self._act, self._send = act, send
+        self._node_time, self._steady_time = node_time, steady_time
+        self._on_end, self._on_feedback = on_end, on_feedback
+        self._simulated_time = simulated_time
+        self._max_age_ns = embodiment.max_age_ns
+        self._period_ns = embodiment.period_ns
+        self._patience = max(embodiment.max_age, SIMULATION_PATIENCE) if simulated_time else embodiment.max_age
+        self._limiter = CommandLimiter(embodiment)
+        self._zero = np.zeros(len(embodiment.command), dtype=np.float32)
+        self._newest: Observation | None = None
+        self._arrived = -np.inf
+        self._answered_ns = 0
+        self._due_ns = 0
+        self._status: Any = None
+        self.run: Run | None = None
+
+    def begin(self, run: Run) -> None:
+        """Carry out ``run`` from now; a run that is going on must have been ended before, see :meth:`end`."""
+        if self.run is not None:
+            raise RuntimeError("a goal is still running")
+        run.begun = self._steady_time()
+        self.run = run
+        self._due_ns = 0
+        run.first_ns = self._newest.stamp_ns if self._newest is not None else 0
+        if self._status is not None and not self._status.ended:
+            run.episode_id = self._status.episode_id
+        if self._newest is not None and self._node_time() - self._newest.stamp_ns <= self._max_age_ns:
+            self._answer(self._newest)
+
+    def end(self, outcome: int, message: str, hand_over: bool = False) -> None:
+        """End the running goal, if there is one.
+
+        ``hand_over``: a newer goal takes over at once, so no zero command interrupts the motion.
+        """
+        run, self.run = self.run, None
+        if run is None:
+            return
+        if not hand_over:
+            self._limiter.reset()
+            self._send(self._zero, 0)
+        self._on_end(run, End(outcome, message))
+
+    def observe(self, observation: Observation) -> None:
+        """Take in a new observation, and answer it when a goal is running."""
+        self._newest = observation
+        self._arrived = self._steady_time()
+        if self.run is None:
+            return
+        age = (self._node_time() - observation.stamp_ns) * 1e-9
+        if age * 1e9 > self._max_age_ns:
+            self.end(STALE_OBSERVATIONS, f"an observation came {age:.3f} s after its stamp, at most "
+                     f"{self._max_age_ns * 1e-9} s are allowed: is the robot's clock in step, the network too slow?")
+        elif age * 1e9 < -self._max_age_ns and not self._simulated_time:
+            self.end(STALE_OBSERVATIONS, f"an observation's stamp lies {-age:.3f} s in the future: the clocks of the "
+                     "machines differ, or the node should run with use_sim_time")
+        else:
+            self._answer(observation)
+
+    def reject(self, reason: str) -> None:
+        """Take note of an observation that could not be used; it ends a running goal."""
+        self.end(STALE_OBSERVATIONS, f"the observation cannot be used: {reason}")
+
+    def hear(self, status: Any) -> None:
+        """Take in an EpisodeStatus of the simulator."""
+        self._status = status
+        if self.run is None:
+            return
+        end = judge(status, self.run)
+        if end is not None:
+            self.end(end.outcome, end.message)
+
+    def check(self) -> None:
+        """End the running goal when its time is over or observations stay away; called every few milliseconds."""
+        run = self.run
+        if run is None or self._out_of_time(run):
+            return
+        waited = self._steady_time() - max(self._arrived, run.begun)
+        if waited > self._patience:
+            self.end(STALE_OBSERVATIONS, f"no observation for {waited:.2f} s: {self._why_none()}")
+
+    def _why_none(self) -> str:
+        if self._status is not None and self._status.ended:
+            return (f"episode {self._status.episode_id} has ended ({self._status.message or 'over'}); "
+                    "call reset_episode before asking")
+        if self._newest is None:
+            return "none has ever come; is the simulator or the robot's driver running, in the same namespace?"
+        return "the simulator or the robot's driver has stopped, or its messages are lost"
+
+    def _out_of_time(self, run: Run) -> bool:
+        now = self._node_time()
+        if self._simulated_time and (run.accepted_ns == 0 or now < run.accepted_ns):
+            run.accepted_ns = now  # simulated time had not begun, or began anew
+        if now - run.accepted_ns <= run.timeout * 1e9:
+            return False
+        self.end(TIMED_OUT, f"not done within {run.timeout:g} s")
+        return True
+
+    def _answer(self, observation: Observation) -> None:
+        """Send the command for an observation that is new, fresh and due."""
+        run = self.run
+        if run is None or self._over(observation) or not self._due(observation.stamp_ns):
+            return
+        if self._out_of_time(run):
+            return
+        try:
+            command = self._limiter.apply(self._act(observation.state, run.goal), self._period_ns * 1e-9)
+        except Exception as error:  # whatever the policy raises, the robot stops and the server goes on
+            self.end(INTERNAL_ERROR, f"the policy gave no usable command: {type(error).__name__}: {error}")
+            return
+        self._send(command.values, observation.stamp_ns)
+        self._answered_ns = observation.stamp_ns
+        run.steps += 1
+        now = self._steady_time()
+        if now >= run.next_feedback:
+            run.next_feedback = now + FEEDBACK_PERIOD
+            self._on_feedback(run)
+
+    def _over(self, observation: Observation) -> bool:
+        """Whether the observation is the last of an episode that has ended: nothing answers it any more."""
+        if self._status is None or not self._status.ended:
+            return False
+        return observation.stamp_ns <= to_ns(self._status.header.stamp)
+
+    def _due(self, stamp_ns: int) -> bool:
+        """Whether it is time for the next command, by the stamps, and when the one after will be."""
+        if stamp_ns == self._answered_ns:
+            return False
+        early = self._due_ns - stamp_ns
+        if early > 2 * self._period_ns:  # stamps jumped back: time began anew
+            self._due_ns = stamp_ns
+        elif early > EARLY * self._period_ns:
+            return False
+        on_grid = self._due_ns > stamp_ns - self._period_ns
+        self._due_ns = (self._due_ns if on_grid else stamp_ns) + self._period_ns
+        return True

@@ -1,0 +1,34 @@
+"""What the simulator's episode says about the running goal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polytask_interfaces.msg import EpisodeStatus
+from polytask_policy_server.run import INTERNAL_ERROR, SUCCEEDED, TIMED_OUT, End, Run
+from polytask_robot_io.stamps import to_ns
+
+
+def judge(status: Any, run: Run) -> End | None:
+    """How an EpisodeStatus ends ``run``; None while it goes on.
+
+    Client and server may hear of a new episode in any order, so a status of an observation from before the run says
+    nothing about it, and a run belongs to the first episode that it hears is running.
+    """
+    if status.ended and (to_ns(status.header.stamp) <= run.first_ns or run.episode_id not in ("", status.episode_id)):
+        if status.episode_id == run.episode_id:
+            run.episode_id = ""
+        return None
+    if run.episode_id not in ("", status.episode_id):
+        return End(INTERNAL_ERROR, f"episode {run.episode_id} was replaced by {status.episode_id} under this goal")
+    run.episode_id = status.episode_id
+    if status.success and to_ns(status.header.stamp) > run.first_ns:
+        judged = "" if status.task == run.goal.task else f" (the simulator was judging '{status.task}')"
+        return End(SUCCEEDED, (status.message or "done") + judged)
+    if not status.ended:
+        return None
+    if status.why == EpisodeStatus.TIME_LIMIT:
+        return End(TIMED_OUT, f"the episode reached its time limit after {status.step} steps: {status.message}")
+    if status.why == EpisodeStatus.FAULT:
+        return End(INTERNAL_ERROR, f"the simulator cannot go on: {status.message}")
+    return End(INTERNAL_ERROR, f"the episode was ended under this goal by somebody else's reset: {status.message}")

@@ -1,0 +1,52 @@
+"""One goal being carried out, and how it can end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from polytask_interfaces.action import ExecuteTask
+
+if TYPE_CHECKING:
+    from polytask_policy.goals import Goal
+
+SUCCEEDED: int = ExecuteTask.Result.SUCCEEDED
+TIMED_OUT: int = ExecuteTask.Result.TIMED_OUT
+CANCELLED: int = ExecuteTask.Result.CANCELLED
+PREEMPTED: int = ExecuteTask.Result.PREEMPTED
+UNKNOWN_GOAL: int = ExecuteTask.Result.UNKNOWN_GOAL
+STALE_OBSERVATIONS: int = ExecuteTask.Result.STALE_OBSERVATIONS
+BUSY: int = ExecuteTask.Result.BUSY
+INTERNAL_ERROR: int = ExecuteTask.Result.INTERNAL_ERROR
+
+
+@dataclass
+class Run:
+    """A goal that was understood and is being carried out."""
+
+    ticket: Any
+    """Whoever waits for its end."""
+    goal: Goal
+    timeout: float
+    """s of node time, counted from acceptance."""
+    accepted_ns: int
+    """Node time, ns."""
+    begun: float = 0.0
+    """s of the steady clock."""
+    steps: int = 0
+    """Commands sent."""
+    first_ns: int = 0
+    """Stamp (ns) of the newest observation when it began; what is told of earlier ones does not concern it."""
+    episode_id: str = ""
+    """The simulator's episode it runs in; empty while unknown, and always on a real arm."""
+    next_feedback: float = 0.0
+    """s of the steady clock."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a goal ended."""
+
+    outcome: int
+    """One of ExecuteTask.Result's constants."""
+    message: str

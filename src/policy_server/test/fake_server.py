@@ -1,0 +1,83 @@
+"""The policy server with a policy that needs no training: goes to +0.5, or misbehaves when its goal says so."""
+
+import sys
+import time
+
+import numpy as np
+
+from polytask_policy.description import Description
+from polytask_policy.goals import Goal, UnknownGoal
+from polytask_policy_server.policy_server_node import PolicyServer
+from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.executors import run_node
+
+NAMES = ("x", "y")
+EMBODIMENT = Embodiment.from_yaml(
+    """
+name: toy
+description: two values and two commands
+rate: 20
+max_age: 0.3
+cameras: []
+state:
+  - {name: x, topic: state, unit: m, frame: base}
+  - {name: y, topic: state, unit: m, frame: base}
+command:
+  topic: command
+  frame: base
+  values:
+    - {name: dx, unit: m, frame: base, scale: 0.1, minimum: -1, maximum: 1}
+    - {name: dy, unit: m, frame: base, scale: 0.1, minimum: -1, maximum: 1}
+"""
+)
+
+
+class SlowText:
+    """A language model that takes a while."""
+
+    def preload(self):
+        import threading
+
+        thread = threading.Thread(target=time.sleep, args=(float(sys.argv[1]),), daemon=True)
+        thread.start()
+        return thread
+
+
+class FakePolicy:
+    """Same interface as UnifiedPolicy."""
+
+    def __init__(self):
+        import yaml
+
+        self.description = Description(
+            "toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=yaml.safe_load(EMBODIMENT.to_yaml())
+        )
+        self.text = SlowText()
+
+    def goal_from_words(self, words):
+        if not words.strip():
+            raise UnknownGoal("the goal is empty")
+        if words != "please go":
+            raise UnknownGoal(f"'{words}' is like nothing taught", "go", 0.1)
+        return Goal("words", np.zeros(64, np.float32), "go", 0.9)
+
+    def goal_from_task(self, name):
+        if name not in self.description.tasks:
+            raise UnknownGoal(f"no task '{name}' was taught")
+        return Goal("task", np.zeros(64, np.float32), name, 1.0)
+
+    def goal_from_image(self, picture):
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
+        return Goal("image", np.zeros(64, np.float32), "go", 0.8)
+
+    def act(self, state, goal):
+        if goal.task == "crash":
+            raise RuntimeError("no such joint")
+        value = np.nan if goal.task == "nan" else 0.5
+        return np.full(2, value, np.float32)
+
+
+if __name__ == "__main__":
+    sys.setswitchinterval(0.0005)
+    sys.exit(run_node(lambda: PolicyServer(policy=FakePolicy()), args=sys.argv))

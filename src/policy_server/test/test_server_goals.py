@@ -1,0 +1,272 @@
+"""The server as a process: every way a goal can end."""
+
+import signal
+import time
+
+import pytest
+from sensor_msgs.msg import Image
+
+from polytask_interfaces.action import ExecuteTask
+from polytask_interfaces.msg import EpisodeStatus
+from polytask_robot_io.stamps import to_ns
+
+Result = ExecuteTask.Result
+
+
+@pytest.fixture(scope="module")
+def robot(start_server, make_robot):
+    start_server("goals")
+    return make_robot("goals")
+
+
+@pytest.fixture(autouse=True)
+def _streaming(robot):
+    robot.streaming = True
+    robot.values = [0.0, 0.0]
+    yield
+    robot.streaming = False
+
+
+def picture(width=32, height=24, encoding="rgb8", data=None):
+    data = bytes(width * height * 3) if data is None else data
+    return Image(width=width, height=height, encoding=encoding, step=width * 3, data=data)
+
+
+@pytest.mark.parametrize(
+    ("goal", "reason"),
+    [
+        ({}, "empty"),
+        ({"words": "   "}, "empty"),
+        ({"words": "sing a song"}, "like nothing taught"),
+        ({"task": "fly"}, "no task 'fly'"),
+        ({"words": "please go", "task": "go"}, "words and task at once"),
+        ({"words": "please go", "image": picture()}, "words and image at once"),
+        ({"image": picture(encoding="mono8")}, "encoding is 'mono8'"),
+        ({"image": picture(encoding="")}, "encoding is ''"),
+        ({"image": picture(width=0, height=0, data=b"")}, "0x0"),
+        ({"image": picture(data=bytes(100))}, "truncated"),
+        ({"task": "go", "timeout": -1.0}, "timeout is -1.0"),
+        ({"task": "go", "timeout": float("nan")}, "timeout is nan"),
+    ],
+)
+def test_bad_goal_is_refused_with_its_reason_and_the_server_goes_on(robot, goal, reason):
+    known = len(robot.commands)
+    _, result = robot.ask(**goal)
+    refused = robot.outcome(result)
+    assert refused.outcome == Result.UNKNOWN_GOAL
+    assert reason in refused.message
+    assert not any(any(m.values) for _, m in robot.commands[known:])
+    handle, result = robot.ask(task="go")
+    robot.moving()
+    handle.cancel_goal_async()
+    assert robot.outcome(result).outcome == Result.CANCELLED
+
+
+@pytest.mark.parametrize("goal", [{"words": "please go"}, {"task": "go"}, {"image": picture()},
+                                  {"image": picture(encoding="bgr8")}])
+def test_each_kind_of_goal_moves_the_robot(robot, goal):
+    robot.feedback.clear()
+    handle, result = robot.ask(**goal)
+    robot.moving()
+    stamp = to_ns(robot.commands[-1][1].observation_stamp)
+    assert 0 < robot.now_ns() - stamp < 1e9
+    assert list(robot.commands[-1][1].values) == [0.5, 0.5]
+    assert robot.commands[-1][1].header.frame_id == "base"
+    time.sleep(0.3)
+    handle.cancel_goal_async()
+    end = robot.outcome(result)
+    assert (end.understood_task, end.steps > 3) == ("go", True)
+    assert {f.understood_task for f in robot.feedback} == {"go"}
+    assert len(robot.feedback) <= 10 * end.elapsed + 2
+
+
+def test_cancel_stops_within_one_period_and_leaves_a_zero_command(robot):
+    handle, result = robot.ask(task="go")
+    robot.moving()
+    asked = time.monotonic()
+    handle.cancel_goal_async()
+    assert robot.outcome(result).outcome == Result.CANCELLED
+    time.sleep(0.2)
+    assert robot.stopped()
+    assert robot.commands[-1][0] - asked < 0.05
+    assert [moment for moment, m in robot.commands if any(m.values)][-1] - asked < 0.05
+
+
+def test_newer_goal_takes_over_without_a_stop_between(robot):
+    _, first = robot.ask(task="go")
+    robot.moving()
+    known = len(robot.commands)
+    handle, second = robot.ask(words="please go")
+    assert robot.outcome(first).outcome == Result.PREEMPTED
+    robot.moving()
+    assert all(any(m.values) for _, m in robot.commands[known:])
+    handle.cancel_goal_async()
+    assert robot.outcome(second).outcome == Result.CANCELLED
+
+
+def test_bad_goal_does_not_disturb_the_running_one(robot):
+    handle, first = robot.ask(task="go")
+    robot.moving()
+    _, second = robot.ask(task="fly")
+    assert robot.outcome(second).outcome == Result.UNKNOWN_GOAL
+    robot.moving()
+    assert not first.done()
+    handle.cancel_goal_async()
+    robot.outcome(first)
+
+
+def test_observations_that_stop_end_the_goal(robot):
+    _, result = robot.ask(task="go")
+    robot.moving()
+    robot.streaming = False
+    began = time.monotonic()
+    end = robot.outcome(result)
+    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert "no observation for" in end.message
+    assert time.monotonic() - began < 0.6
+    time.sleep(0.1)
+    assert robot.stopped()
+
+
+def test_goal_without_observations_ends(robot):
+    robot.streaming = False
+    time.sleep(0.4)
+    _, result = robot.ask(task="go")
+    assert robot.outcome(result).outcome == Result.STALE_OBSERVATIONS
+
+
+def test_observations_with_old_stamps_end_the_goal(robot):
+    _, result = robot.ask(task="go")
+    robot.moving()
+    robot.streaming = False
+    time.sleep(0.06)
+    old = robot.now_ns() - int(0.25e9)
+    robot.show(old)  # delivered late, younger than what came before is not needed: it is simply older than allowed soon
+    end = robot.outcome(result)
+    assert end.outcome == Result.STALE_OBSERVATIONS
+    time.sleep(0.1)
+    assert robot.stopped()
+
+
+@pytest.mark.parametrize(("values", "reason"), [([0.0, float("nan")], "finite"), ([0.0], "names")])
+def test_unusable_state_ends_the_goal_with_its_reason(robot, values, reason):
+    _, result = robot.ask(task="go")
+    robot.moving()
+    robot.values = values
+    end = robot.outcome(result)
+    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert reason in end.message or "values" in end.message
+    time.sleep(0.1)
+    assert robot.stopped()
+
+
+@pytest.mark.parametrize(("task", "reason"), [("crash", "no such joint"), ("nan", "not a finite number")])
+def test_policy_that_fails_stops_the_robot(robot, task, reason):
+    _, result = robot.ask(task=task)
+    end = robot.outcome(result)
+    assert end.outcome == Result.INTERNAL_ERROR
+    assert reason in end.message
+    time.sleep(0.1)
+    assert robot.stopped()
+
+
+def test_timeout(robot):
+    _, result = robot.ask(task="go", timeout=0.5)
+    end = robot.outcome(result)
+    assert end.outcome == Result.TIMED_OUT
+    assert 0.45 < end.elapsed < 0.8
+    assert 8 <= end.steps <= 11
+    time.sleep(0.1)
+    assert robot.stopped()
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ({"success": True, "ended": True, "why": EpisodeStatus.SUCCEEDED}, Result.SUCCEEDED),
+        ({"ended": True, "why": EpisodeStatus.TIME_LIMIT}, Result.TIMED_OUT),
+        ({"ended": True, "why": EpisodeStatus.FAULT}, Result.INTERNAL_ERROR),
+        ({"ended": True, "why": EpisodeStatus.ABORTED}, Result.INTERNAL_ERROR),
+    ],
+)
+def test_status_of_the_episode_ends_the_goal(robot, status, outcome):
+    # An episode that succeeded before the goal says nothing about it.
+    robot.say(robot.now_ns(), episode_id="e0", success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
+    robot.say(robot.now_ns())
+    time.sleep(0.1)
+    _, result = robot.ask(task="go")
+    robot.moving()
+    assert not result.done()
+    robot.say(robot.now_ns(), message="so it is", **status)
+    end = robot.outcome(result)
+    assert end.outcome == outcome
+    assert "so it is" in end.message
+    time.sleep(0.1)
+    assert robot.stopped()
+
+
+def test_diagnostics_carry_rate_jitter_latency_and_policy(robot):
+    handle, result = robot.ask(task="go")
+    robot.moving()
+    time.sleep(1.2)
+    handle.cancel_goal_async()
+    robot.outcome(result)
+    values = {v.key: v.value for v in robot.diagnostics[-1].status[0].values}
+    assert float(values["command rate [Hz]"]) > 10
+    assert {"command jitter [ms]", "observation stamp to command p99 [ms]", "policy", "tasks"} <= set(values)
+    assert int(values["observations refused"]) > 0
+
+
+def test_faster_observations_do_not_make_faster_commands(robot):
+    robot.streaming = False
+    time.sleep(0.1)
+    handle, result = robot.ask(task="go")
+    known, began = len(robot.commands), time.monotonic()
+    while time.monotonic() - began < 1.0:
+        robot.show()
+        time.sleep(0.01)
+    count = len(robot.commands) - known
+    handle.cancel_goal_async()
+    robot.outcome(result)
+    assert 15 <= count <= 23
+
+
+def test_refuses_while_busy_when_told_so(start_server, make_robot):
+    start_server("refuse", on_new_goal="refuse")
+    robot = make_robot("refuse")
+    robot.streaming = True
+    handle, first = robot.ask(task="go")
+    robot.moving()
+    _, second = robot.ask(task="go")
+    assert robot.outcome(second).outcome == Result.BUSY
+    robot.moving()
+    handle.cancel_goal_async()
+    assert robot.outcome(first).outcome == Result.CANCELLED
+
+
+def test_words_wait_for_the_language_model_while_other_goals_run(start_server, make_robot):
+    process = start_server("loading", load_time=6)
+    robot = make_robot("loading")
+    robot.streaming = True
+    _, words = robot.ask(words="please go")
+    _, dropped = robot.ask(words="please go")
+    cancelled, third = robot.ask(words="please go")
+    cancelled.cancel_goal_async()
+    assert robot.outcome(third).outcome == Result.CANCELLED
+    handle, named = robot.ask(task="go")
+    robot.moving()
+    # A newer goal that began first has overtaken those that wait.
+    assert robot.outcome(words).outcome == Result.PREEMPTED
+    assert robot.outcome(dropped).outcome == Result.PREEMPTED
+    assert "before this one began" in robot.outcome(words).message
+    handle.cancel_goal_async()
+    robot.outcome(named)
+    _, waiting = robot.ask(words="please go")
+    robot.moving()
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert process.wait(timeout=5) == 0
+    assert time.monotonic() - began < 5
+    time.sleep(0.1)
+    assert robot.stopped()
+    assert "Traceback" not in process.stderr.read()
