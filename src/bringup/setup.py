@@ -1,6 +1,18 @@
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 PACKAGE = "polytask_bringup"
+
+
+def shared(folder: str) -> list[tuple[str, list[str]]]:
+    """Install a folder as it is; launch and config are links to the repository's own: colcon wants relative paths."""
+    files: dict[Path, list[str]] = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file():
+            files.setdefault(path.parent, []).append(str(path))
+    return [(f"share/{PACKAGE}/{parent}", names) for parent, names in files.items()]
+
 
 setup(
     name=PACKAGE,
@@ -9,6 +21,8 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
+        *shared("launch"),
+        *shared("config"),
     ],
     install_requires=["setuptools"],
     zip_safe=False,

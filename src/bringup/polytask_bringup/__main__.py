@@ -1,0 +1,5 @@
+"""`python -m polytask_bringup`: the polytask command."""
+
+from polytask_bringup.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The commands of `./polytask`, one module per group. Heavy imports (torch, rclpy) wait until a command runs."""

@@ -1,0 +1,70 @@
+"""`test` and `doctor`: is the code right, is the machine fit."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from polytask_bringup.commands.common import console, repository, run_tool
+
+
+def test(
+    context: typer.Context,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the slow tests (several nodes, learning).")] = False,
+) -> None:
+    """Check the code: ruff, mypy, then all tests.
+
+    Anything else on the command line goes to pytest, in place of the default folders where it names files:
+    `./polytask test src/policy -k goal -x`. The linters are then left out.
+    """
+    root = repository()
+    python = sys.executable
+    steps: list[tuple[str, list[str]]] = []
+    if not context.args:
+        steps = [
+            ("ruff check", [python, "-m", "ruff", "check", "."]),
+            ("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
+            ("mypy", [python, "-m", "mypy"]),
+        ]
+    marks = "not slow" if quick else ""
+    pytest = [python, "-m", "pytest", *(["-m", marks] if marks else []), *context.args]
+    if not context.args:
+        # Tests of nodes mostly wait, so two share the cores well; those that measure time run alone afterwards.
+        together = "not alone" + (" and not slow" if quick else "")
+        alone = "alone" + (" and not slow" if quick else "")
+        steps.append(("pytest", [python, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-m", together]))
+        pytest = [python, "-m", "pytest", "-m", alone]
+    steps.append(("pytest, one at a time" if not context.args else "pytest", pytest))
+    failed, took = [], []
+    for title, command in steps:
+        began = time.monotonic()
+        console.rule(title)
+        code = run_tool(command, root)
+        took.append(f"{title} {time.monotonic() - began:.0f} s")
+        if code == 5 and "alone" in command[-1]:
+            code = 0  # nothing carries the mark
+        if code != 0:
+            failed.append(title)
+        if code in (2, 130) and title.startswith("pytest"):
+            break  # Ctrl-C
+    console.print(("took: " + ", ".join(took)), style="dim")
+    if failed:
+        console.print(f"[red]failed:[/] {', '.join(failed)}")
+        raise typer.Exit(1)
+
+
+def doctor() -> None:
+    """Say what is installed, and try what has to work: rendering, topics between processes, disk, cores."""
+    from polytask_bringup.doctor import examine
+
+    raise typer.Exit(examine())
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    passing = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(context_settings=passing, rich_help_panel="Checks")(test)
+    app.command(rich_help_panel="Checks")(doctor)

@@ -1,0 +1,127 @@
+"""The colcon workspace, and the shell script that puts it in force."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+
+from .layout import Layout, SetupError, write_mark
+from .progress import CommandFailed, Step, run
+
+# Search paths of which the workspace adds entries.
+PATHS = ("PATH", "PYTHONPATH", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "LD_LIBRARY_PATH")
+
+
+def build(layout: Layout, step: Step, lock: int) -> None:
+    """Build all packages, linking rather than copying Python modules and data.
+
+    A build that fails after an interrupted one is tried again from nothing, since half-written files of the first may
+    be the reason.
+
+    Raises:
+        SetupError: with the compiler's last words.
+    """
+    interrupted = layout.venv / "building"
+    again = interrupted.exists()
+    interrupted.touch()
+    try:
+        _colcon(layout, step, lock)
+    except CommandFailed as error:
+        if not again:
+            raise _explained(error) from error
+        step.update("again from nothing, after an interrupted build")
+        for folder in (layout.build, layout.install):
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            _colcon(layout, step, lock)
+        except CommandFailed as second:
+            raise _explained(second) from second
+    interrupted.unlink()
+
+
+def _explained(error: CommandFailed) -> SetupError:
+    return SetupError(f"the workspace does not build:\n{chr(10).join(error.output[-25:])}\n{error}")
+
+
+def _colcon(layout: Layout, step: Step, lock: int) -> None:
+    total = len(list(layout.root.glob("src/*/package.xml")))
+    finished = 0
+
+    def describe(line: str) -> str | None:
+        nonlocal finished
+        if line.startswith("Finished <<<"):
+            finished += 1
+            return f"{finished} of {total} packages"
+        return None
+
+    command = [str(layout.venv / "bin" / "colcon"), "--log-base", str(layout.log), "build", "--symlink-install"]
+    command += ["--base-paths", str(layout.root / "src"), "--build-base", str(layout.build)]
+    command += ["--install-base", str(layout.install), "--cmake-args", "-DBUILD_TESTING=OFF"]
+    # cmake and rosidl must find the environment's Python, whatever else is installed.
+    command += [f"-DPython3_EXECUTABLE={layout.python}", f"-DPYTHON_EXECUTABLE={layout.python}", "--no-warn-unused-cli"]
+    run(command, step, layout.venv / "colcon.log", describe=describe, env=_base_environment(layout), keep_open=[lock])
+
+
+def _base_environment(layout: Layout) -> dict[str, str]:
+    """The environment below the workspace: the virtual environment upon the wheels or the sourced distribution."""
+    env = {**os.environ, "VIRTUAL_ENV": str(layout.venv)}
+    # What an earlier `source` of this same environment left must not come out as the workspace's underlay.
+    for name in PATHS:
+        own = (str(layout.install), str(layout.build), str(layout.venv), str(layout.root / "src"))
+        kept = [entry for entry in env.pop(name, "").split(":") if entry and not entry.startswith(own)]
+        if kept:
+            env[name] = ":".join(kept)
+    first = {"PATH": str(layout.venv / "bin")}
+    if layout.distribution:
+        # Before the distribution's, whose compiled cv_bridge does not fit the numpy of the lock file.
+        site = next(layout.venv.glob("lib/python3*/site-packages"))
+        first["PYTHONPATH"] = str(site)
+    else:
+        first |= {"AMENT_PREFIX_PATH": str(layout.venv), "CMAKE_PREFIX_PATH": str(layout.venv)}
+    for name, entry in first.items():
+        env[name] = entry + (":" + env[name] if env.get(name) else "")
+    return env
+
+
+def write_script(layout: Layout) -> None:
+    """Write `polytask.sh`: the workspace's search paths as colcon sets them, and this project's defaults.
+
+    Sourcing it takes milliseconds, where colcon's own scripts take a good part of a second.
+    """
+    before = dict(os.environ)
+    command = f". {shlex.quote(str(layout.install / 'local_setup.sh'))} >/dev/null 2>&1; env -0"
+    env = {**_base_environment(layout), "COLCON_CURRENT_PREFIX": str(layout.install)}
+    output = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=env, check=True).stdout
+    after = dict(item.split("=", 1) for item in output.split("\0") if "=" in item)
+    lines = [
+        "# Written by ./polytask; made anew whenever the workspace is built.",
+        f"# `source {layout.script}` gives a shell the environment that ./polytask gives its commands.",
+        f"export VIRTUAL_ENV={shlex.quote(str(layout.venv))}",
+        f"export POLYTASK_ROOT={shlex.quote(str(layout.root))}",
+    ]
+    own = (str(layout.install), str(layout.build), str(layout.venv))
+    for name in PATHS:
+        known = before.get(name, "").split(":")
+        added = [
+            entry for entry in after.get(name, "").split(":") if entry and (entry.startswith(own) or entry not in known)
+        ]
+        if added:
+            lines.append(f'export {name}={shlex.quote(":".join(dict.fromkeys(added)))}"${{{name}:+:${name}}}"')
+    if not layout.distribution:
+        lines.append("export RMW_IMPLEMENTATION=rmw_fastrtps_cpp  # the only one among the wheels")
+    profile = layout.root / "config" / "fastdds_profile.xml"
+    lines += [
+        "# Yours count, where you have set them.",
+        f": ${{FASTDDS_DEFAULT_PROFILES_FILE:={profile}}}",
+        ": ${FASTRTPS_DEFAULT_PROFILES_FILE:=$FASTDDS_DEFAULT_PROFILES_FILE}  # its name before Fast DDS 3",
+        ": ${ROS_AUTOMATIC_DISCOVERY_RANGE:=LOCALHOST}  # SUBNET: find nodes on other machines",
+        ": ${MUJOCO_GL:=egl}",
+        ": ${PYOPENGL_PLATFORM:=$MUJOCO_GL}",
+        ": ${HF_HUB_OFFLINE:=1}  # the language model is installed; nothing is to be fetched",
+        ": ${OMP_NUM_THREADS:=1}  # small networks: more threads cost more than they bring",
+        "export FASTDDS_DEFAULT_PROFILES_FILE FASTRTPS_DEFAULT_PROFILES_FILE ROS_AUTOMATIC_DISCOVERY_RANGE",
+        "export MUJOCO_GL PYOPENGL_PLATFORM HF_HUB_OFFLINE OMP_NUM_THREADS",
+    ]
+    write_mark(layout.script, "\n".join(lines))

@@ -1,0 +1,229 @@
+"""From a YAML launch file to the processes it describes."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+from polytask_bringup.launch_runner.substitutions import LaunchError, substitute
+
+ParameterValue = bool | int | float | str | list[Any]
+
+ATTRIBUTES = {
+    "arg": {"name", "default", "description", "choice"},
+    "let": {"name", "value"},
+    "include": {"file", "arg"},
+    "group": {"scoped"},
+    "node": {"pkg", "exec", "name", "namespace", "args", "param", "remap", "output", "on_exit"},
+}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A declared launch argument."""
+
+    name: str
+    default: str | None
+    description: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass
+class NodeProcess:
+    """One process to start.
+
+    Attributes:
+        label: stands before each line of its output.
+        command: the executable and its arguments, but for inline parameters.
+        parameters: inline parameters, to be written to a file that `--params-file` names; each entry of the list is
+            either such a mapping or the path of a parameter file, later ones override earlier ones.
+        ends_all: its end is the end of everything (`on_exit: shutdown`).
+    """
+
+    label: str
+    command: list[str]
+    ros_arguments: list[str] = field(default_factory=list)
+    parameters: list[dict[str, ParameterValue] | Path] = field(default_factory=list)
+    ends_all: bool = False
+
+
+class Description:
+    """Reads a launch file and all it includes.
+
+    Like launch, it keeps one set of variables that included files share; only a group has variables of its own.
+
+    Raises:
+        LaunchError: for anything that is wrong or not understood, naming the file.
+    """
+
+    def __init__(self, path: Path, arguments: Mapping[str, str]) -> None:
+        self.arguments: list[Argument] = []
+        self.nodes: list[NodeProcess] = []
+        self._variables = dict(arguments)
+        self._opened: list[Path] = []
+        self._file(path)
+        unknown = set(arguments) - {argument.name for argument in self.arguments}
+        for name in sorted(unknown):
+            known = [argument.name for argument in self.arguments]
+            guess = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {guess[0]}?" if guess else ""
+            raise LaunchError(f"{path} has no argument {name!r}{hint} It has: {', '.join(known) or 'none'}")
+
+    def _file(self, path: Path) -> None:
+        if path in self._opened:
+            raise LaunchError(f"{path} includes itself")
+        try:
+            document = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise LaunchError(f"cannot read {path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise LaunchError(f"{path} is not YAML: {error}") from error
+        if not isinstance(document, dict) or list(document) != ["launch"] or not isinstance(document["launch"], list):
+            raise LaunchError(f"{path} is not a YAML launch file: it has to be one list under the key `launch`")
+        self._opened.append(path)
+        try:
+            self._actions(document["launch"])
+        except LaunchError as error:
+            raise error if str(error).startswith("/") else LaunchError(f"{path}: {error}") from error
+        self._opened.pop()
+
+    def _actions(self, actions: list[Any]) -> None:
+        for entry in actions:
+            if not isinstance(entry, dict) or len(entry) != 1:
+                raise LaunchError(f"expected one action, such as `- node:`, not {entry!r}")
+            [(kind, content)] = entry.items()
+            if kind not in ATTRIBUTES:
+                raise LaunchError(f"action `{kind}` is not understood without launch_ros; {', '.join(ATTRIBUTES)} are")
+            if kind == "group" and isinstance(content, list):
+                content = {"children": content}
+            if not isinstance(content, dict):
+                raise LaunchError(f"`{kind}` needs attributes, not {content!r}")
+            content = dict(content)
+            if not self._condition(content):
+                continue
+            children = content.pop("children", []) if kind == "group" else []
+            for unknown in set(content) - ATTRIBUTES[kind]:
+                raise LaunchError(
+                    f"attribute `{unknown}` of `{kind}` is not understood without launch_ros; "
+                    f"{', '.join(sorted(ATTRIBUTES[kind]))}, if and unless are"
+                )
+            if kind == "group":
+                outer = dict(self._variables)
+                self._actions(children)
+                if content.get("scoped", True):
+                    self._variables = outer
+            else:
+                getattr(self, f"_{kind}")(content)
+
+    def _condition(self, content: dict[str, Any]) -> bool:
+        """Evaluate and remove `if` and `unless`."""
+        wanted = True
+        for attribute, sense in (("if", True), ("unless", False)):
+            if attribute in content:
+                value = self._text(content, attribute).strip().lower()
+                if value not in ("true", "1", "false", "0"):
+                    raise LaunchError(f"`{attribute}` must be true, 1, false or 0, not {value!r}")
+                wanted = wanted and (value in ("true", "1")) == sense
+        content.pop("if", None)
+        content.pop("unless", None)
+        return wanted
+
+    def _text(self, content: Mapping[str, Any], attribute: str, default: str | None = None) -> str:
+        value = content.get(attribute, default)
+        if value is None:
+            raise LaunchError(f"attribute `{attribute}` is missing in {dict(content)!r}")
+        if not isinstance(value, str):
+            # launch refuses it as well.
+            raise LaunchError(f'attribute `{attribute}` must be a string: write "{value}" in quotes')
+        return substitute(value, self._variables)
+
+    def _arg(self, content: dict[str, Any]) -> None:
+        name = self._text(content, "name")
+        default = self._text(content, "default") if "default" in content else None
+        choices = tuple(str(choice["value"]) for choice in content.get("choice", []))
+        self.arguments.append(Argument(name, default, content.get("description", ""), choices))
+        if name not in self._variables:
+            if default is None:
+                raise LaunchError(
+                    f"argument {name!r} has no default: give {name}:=VALUE ({content.get('description', '')})"
+                )
+            self._variables[name] = default
+        if choices and self._variables[name] not in choices:
+            raise LaunchError(f"argument {name!r} must be one of {', '.join(choices)}, not {self._variables[name]!r}")
+
+    def _let(self, content: dict[str, Any]) -> None:
+        self._variables[self._text(content, "name")] = self._text(content, "value")
+
+    def _include(self, content: dict[str, Any]) -> None:
+        for argument in content.get("arg", []):
+            self._variables[self._text(argument, "name")] = self._text(argument, "value")
+        self._file(Path(self._text(content, "file")))
+
+    def _node(self, content: dict[str, Any]) -> None:
+        executable = self._text(content, "exec")
+        if "pkg" in content:
+            executable = str(find_executable(self._text(content, "pkg"), executable))
+        if content.get("on_exit", "shutdown") != "shutdown":
+            raise LaunchError(f"`on_exit` can only be `shutdown`, not {content['on_exit']!r}")
+        arguments = self._text(content, "args", "").split()
+        name = self._text(content, "name", "")
+        ros: list[str] = ["-r", f"__node:={name}"] if name else []
+        namespace = self._text(content, "namespace", "").strip("/")
+        if namespace:
+            ros += ["-r", f"__ns:=/{namespace}"]
+        for remap in content.get("remap", []):
+            ros += ["-r", f"{self._text(remap, 'from')}:={self._text(remap, 'to')}"]
+        self.nodes.append(
+            NodeProcess(
+                label=f"{namespace}/{name}" if namespace and name else name or Path(executable).name,
+                command=[executable, *arguments],
+                ros_arguments=ros,
+                parameters=list(self._parameters(content.get("param", []))),
+                ends_all="on_exit" in content,
+            )
+        )
+
+    def _parameters(self, entries: list[dict[str, Any]]) -> Iterator[dict[str, ParameterValue] | Path]:
+        for entry in entries:
+            if set(entry) == {"from"}:
+                path = Path(self._text(entry, "from"))
+                if not path.is_file():
+                    raise LaunchError(f"there is no parameter file {path}")
+                yield path
+            elif set(entry) == {"name", "value"}:
+                yield {self._text(entry, "name"): self._value(entry["value"])}
+            else:
+                raise LaunchError(f"a `param` has either `from` or `name` and `value`, not {entry!r}")
+
+    def _value(self, value: Any) -> ParameterValue:
+        """A parameter's value; text is read as YAML once substituted, as launch_ros does it."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        text = substitute(value, self._variables)
+        parsed = yaml.safe_load(text) if text else ""
+        return parsed if isinstance(parsed, bool | int | float | str | list) else text
+
+
+def find_executable(package: str, name: str) -> Path:
+    """An executable of an installed package.
+
+    Raises:
+        LaunchError: when there is no such package or executable.
+    """
+    try:
+        folder = Path(get_package_prefix(package)) / "lib" / package
+    except (PackageNotFoundError, ValueError) as error:
+        hint = " (it comes with a ROS 2 distribution only)" if package.startswith("rviz") else ""
+        raise LaunchError(f"package {package!r} is not installed{hint}") from error
+    path = folder / name
+    if not os.access(path, os.X_OK):
+        there = ", ".join(sorted(file.name for file in folder.glob("*"))) or "none"
+        raise LaunchError(f"package {package!r} has no executable {name!r}; it has: {there}")
+    return path
