@@ -91,8 +91,12 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             done, reward, message = self._judge(state)
             self._held = self._held + 1 if done else 0
         self._steps += 1
+        truncated = self._steps >= self.horizon
+        if self.data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
+            # MuJoCo has put the scene back to its defaults: nothing that follows belongs to this episode.
+            truncated, self._held, message = True, 0, "the simulation became unstable"
         info = {"success": self._held >= HOLD_STEPS, "message": message}
-        return self._observe(state), reward, False, self._steps >= self.horizon, info
+        return self._observe(state), reward, False, truncated, info
 
     def _observe(self, state: npt.NDArray[np.float32]) -> Observation:
         if self.cameras:
