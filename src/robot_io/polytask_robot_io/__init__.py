@@ -1,1 +1,1 @@
-"""The topic contract: messages to arrays and back, time synchronisation, QoS, command limits."""
+"""The topic contract applied: messages to arrays and back, joined by stamp, with limits and QoS by name."""

@@ -1,0 +1,214 @@
+"""What one robot's observation and command are, declared once in a file of ``config/embodiments``.
+
+The same file serves live topics, recordings and checkpoints: a recording and a checkpoint carry it inside, and
+:meth:`Embodiment.differences` says why a policy does not fit a robot.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from polytask_robot_io.errors import BadEmbodiment
+
+Quantity = Literal["value", "position", "velocity", "effort"]
+
+
+@dataclass(frozen=True)
+class StateField:
+    """One entry of the state vector and where it is found on the topics."""
+
+    name: str
+    """Name within the state vector, e.g. ``grasp.x``."""
+    topic: str
+    """Relative topic that carries it."""
+    entry: str
+    """Name within that message: of a ``StateVector`` entry, or of a joint."""
+    quantity: Quantity
+    """``value`` for a StateVector's entry; ``position``, ``velocity`` or ``effort`` for a JointState's joint."""
+    unit: str
+    """SI unit, e.g. ``m``, ``rad/s``; ``1`` where there is none."""
+    frame: str
+    """Frame in which the value is given; ``none`` for a scalar such as a joint angle."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera: its topics and the picture expected on them."""
+
+    name: str
+    topic: str
+    """Relative topic of its sensor_msgs/Image."""
+    info_topic: str
+    """Relative topic of its sensor_msgs/CameraInfo."""
+    frame: str
+    """Optical frame (REP-103)."""
+    encoding: str
+    """``rgb8`` or ``bgr8`` on the topic; arrays are always RGB."""
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+
+
+@dataclass(frozen=True)
+class CommandValue:
+    """One entry of the command vector, normalised to [-1, 1] on the topic."""
+
+    name: str
+    unit: str
+    """Unit of the scaled value, e.g. ``m``."""
+    frame: str
+    """Frame in which it is given; ``none`` for a scalar such as a gripper's."""
+    scale: float
+    """What a command of 1 means, in ``unit`` (> 0)."""
+    minimum: float
+    """Least normalised value allowed, in [-1, 1]."""
+    maximum: float
+    """Greatest normalised value allowed, in [-1, 1]."""
+    max_change: float | None
+    """Largest change of the normalised value per second (> 0); ``None``: not limited."""
+
+
+@dataclass(frozen=True)
+class Embodiment:
+    """A robot's observation and command. Made by :meth:`load` or :meth:`from_yaml`, which check everything."""
+
+    name: str
+    description: str
+    rate: float
+    """Control rate in Hz."""
+    max_age: float
+    """Seconds after which an observation or a command is too old to act upon."""
+    state: tuple[StateField, ...]
+    cameras: tuple[Camera, ...]
+    command_topic: str
+    command_frame: str
+    """Frame in which the command's Cartesian values are given (its header's frame_id)."""
+    command: tuple[CommandValue, ...]
+
+    @cached_property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state vector's entries, in order."""
+        return tuple(field.name for field in self.state)
+
+    @cached_property
+    def command_names(self) -> tuple[str, ...]:
+        """Names of the command's values, in order."""
+        return tuple(value.name for value in self.command)
+
+    @property
+    def period_ns(self) -> int:
+        """Control period in nanoseconds."""
+        return round(1e9 / self.rate)
+
+    @property
+    def max_age_ns(self) -> int:
+        """:attr:`max_age` in nanoseconds."""
+        return round(1e9 * self.max_age)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Embodiment:
+        """Read an embodiment by path, or by name from the folder of embodiments.
+
+        The folder is ``$POLYTASK_CONFIG/embodiments`` when that variable is set, otherwise the one that
+        polytask_bringup installs.
+
+        Raises:
+            BadEmbodiment: no such file, or its contents are wrong; the message says what to do.
+        """
+        path = find_file(name_or_path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadEmbodiment(f"{path}: cannot be read: {error}") from error
+        return cls.from_yaml(text, source=str(path))
+
+    @classmethod
+    def from_yaml(cls, text: str, source: str = "embodiment") -> Embodiment:
+        """Parse the text of an embodiment file; ``source`` names it in errors.
+
+        Raises:
+            BadEmbodiment: unknown or missing keys, wrong types, non-finite numbers or duplicates.
+        """
+        from polytask_robot_io.embodiment_yaml import parse
+
+        return parse(text, source)
+
+    def to_yaml(self) -> str:
+        """The text from which :meth:`from_yaml` makes an equal object."""
+        from polytask_robot_io.embodiment_yaml import dump
+
+        return dump(self)
+
+    def differences(self, other: Embodiment) -> list[str]:
+        """Why a policy made for ``self`` does not fit ``other``; empty when it does.
+
+        Names, topics and descriptions may differ; order, units, frames, sizes, scales, limits and the rate may not.
+        """
+        found = []
+        if self.rate != other.rate:
+            found.append(f"rate: {self.rate} Hz against {other.rate} Hz")
+        found += _compare("state", self.state, other.state, ("name", "unit", "frame"))
+        found += _compare("camera", self.cameras, other.cameras, ("name", "width", "height"))
+        if self.command_frame != other.command_frame:
+            found.append(f"command frame: {self.command_frame} against {other.command_frame}")
+        found += _compare(
+            "command", self.command, other.command, tuple(field.name for field in fields(CommandValue))
+        )
+        return found
+
+
+def _compare(what: str, mine: tuple, others: tuple, keys: tuple[str, ...]) -> list[str]:
+    """Differences of two lists of declarations, entry by entry."""
+    if len(mine) != len(others):
+        extra = sorted({entry.name for entry in mine} ^ {entry.name for entry in others})
+        named = f" (only in one of them: {', '.join(extra[:8])}{', …' if len(extra) > 8 else ''})" if extra else ""
+        return [f"{what}: {len(mine)} entries against {len(others)}{named}"]
+    return [
+        f"{what} {index} ({one.name}): {key} {getattr(one, key)} against {getattr(two, key)}"
+        for index, (one, two) in enumerate(zip(mine, others, strict=True))
+        for key in keys
+        if getattr(one, key) != getattr(two, key)
+    ]
+
+
+def find_file(name_or_path: str | Path) -> Path:
+    """Path of an embodiment file given by path or by name.
+
+    Raises:
+        BadEmbodiment: nothing there; the message lists the names that are.
+    """
+    given = Path(name_or_path)
+    if given.suffix in (".yaml", ".yml") or given.is_absolute() or len(given.parts) > 1:
+        if given.is_file():
+            return given
+        raise BadEmbodiment(f"{given}: no such embodiment file")
+    folder = embodiments_folder()
+    path = folder / f"{given}.yaml"
+    if path.is_file():
+        return path
+    known = sorted(entry.stem for entry in folder.glob("*.yaml"))
+    raise BadEmbodiment(f"no embodiment named '{given}' in {folder}; there are: {', '.join(known) or 'none'}")
+
+
+def embodiments_folder() -> Path:
+    """Folder in which embodiments are looked up by name.
+
+    Raises:
+        BadEmbodiment: neither POLYTASK_CONFIG nor an installed polytask_bringup says where it is.
+    """
+    if config := os.environ.get("POLYTASK_CONFIG"):
+        return Path(config) / "embodiments"
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    try:
+        return Path(get_package_share_directory("polytask_bringup")) / "config" / "embodiments"
+    except PackageNotFoundError as error:
+        raise BadEmbodiment(
+            "cannot find the folder of embodiment files: set POLYTASK_CONFIG to the folder that holds 'embodiments', "
+            "or source the workspace in which polytask_bringup is installed"
+        ) from error

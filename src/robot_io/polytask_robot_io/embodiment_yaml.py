@@ -1,0 +1,204 @@
+"""Strict reading and writing of embodiment files. Whatever is not understood is refused, with file, key and remedy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from polytask_robot_io.embodiment import Camera, CommandValue, Embodiment, Quantity, StateField
+from polytask_robot_io.errors import BadEmbodiment
+
+QUANTITIES = ("position", "velocity", "effort")
+ENCODINGS = ("rgb8", "bgr8")
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML silently keeps the last of two equal keys; here they are an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not a word", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is there twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+class _Section:
+    """One mapping of the file. Every key must be taken, so that a misspelt one is noticed."""
+
+    def __init__(self, where: str, content: object) -> None:
+        if not isinstance(content, Mapping):
+            raise BadEmbodiment(f"{where}: expected 'key: value' entries, found {_kind(content)}")
+        self.where = where
+        self._left = dict(content)
+
+    def _take(self, key: str) -> Any:
+        if key not in self._left:
+            raise BadEmbodiment(f"{self.where}: key '{key}' is missing; add it")
+        return self._left.pop(key)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._left
+
+    def text(self, key: str, among: Sequence[str] = ()) -> str:
+        value = self._take(key)
+        if not isinstance(value, str) or not value.strip():
+            raise BadEmbodiment(f"{self.where}.{key}: expected text, found {_kind(value)}; put it in quotes")
+        if among and value not in among:
+            raise BadEmbodiment(f"{self.where}.{key}: '{value}' is not one of {', '.join(among)}")
+        return value
+
+    def number(self, key: str, least: float = -math.inf, most: float = math.inf, above: float = -math.inf) -> float:
+        value = self._take(key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadEmbodiment(f"{self.where}.{key}: expected a number, found {_kind(value)}")
+        if not math.isfinite(value):
+            raise BadEmbodiment(f"{self.where}.{key}: {value} is not a finite number")
+        if not (least <= value <= most and value > above):
+            limit = f"greater than {above}" if value <= above else f"within [{least}, {most}]"
+            raise BadEmbodiment(f"{self.where}.{key}: {value} must be {limit}")
+        return float(value)
+
+    def pixels(self, key: str) -> int:
+        value = self.number(key, above=0)
+        if not value.is_integer():
+            raise BadEmbodiment(f"{self.where}.{key}: {value} must be a whole number of pixels")
+        return int(value)
+
+    def items(self, key: str, read: Callable[[_Section], Any], allow_empty: bool = False) -> tuple:
+        value = self._take(key)
+        if not isinstance(value, list) or (not value and not allow_empty):
+            raise BadEmbodiment(f"{self.where}.{key}: expected a list of entries ('- …'), found {_kind(value)}")
+        entries = tuple(_read(f"{self.where}.{key}[{index}]", item, read) for index, item in enumerate(value))
+        names = [entry.name for entry in entries]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise BadEmbodiment(f"{self.where}.{key}: name '{twice[0]}' is there twice; names must be unique")
+        return entries
+
+    def section(self, key: str) -> _Section:
+        return _Section(f"{self.where}.{key}", self._take(key))
+
+    def done(self) -> None:
+        if self._left:
+            unknown = ", ".join(sorted(self._left))
+            raise BadEmbodiment(f"{self.where}: unknown key(s) {unknown}; correct the spelling or remove")
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None or value == [] or value == "" else f"{type(value).__name__} {value!r:.60}"
+
+
+def _read(where: str, content: object, read: Callable[[_Section], Any]) -> Any:
+    section = _Section(where, content)
+    result = read(section)
+    section.done()
+    return result
+
+
+def parse(text: str, source: str) -> Embodiment:
+    """See :meth:`Embodiment.from_yaml`."""
+    try:
+        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise BadEmbodiment(f"{source}: not valid YAML: {error}") from error
+    return _read(source, content, _embodiment)
+
+
+def _embodiment(section: _Section) -> Embodiment:
+    head = (section.text("name"), section.text("description"), section.number("rate", above=0))
+    max_age = section.number("max_age", above=0)
+    state = section.items("state", _state_field)
+    cameras = section.items("cameras", _camera, allow_empty=True)
+    command = section.section("command")
+    topic, frame = command.text("topic"), command.text("frame")
+    values = command.items("values", _command_value)
+    command.done()
+    _check_sources(section.where, state)
+    return Embodiment(*head, max_age, state, cameras, topic, frame, values)
+
+
+def _state_field(section: _Section) -> StateField:
+    name, topic = section.text("name"), section.text("topic")
+    quantity: Quantity = "value"
+    if "joint" in section or "quantity" in section:
+        entry = section.text("joint")
+        quantity = section.text("quantity", among=QUANTITIES)  # type: ignore[assignment]
+    else:
+        entry = section.text("entry") if "entry" in section else name
+    return StateField(name, topic, entry, quantity, section.text("unit"), section.text("frame"))
+
+
+def _check_sources(where: str, state: tuple[StateField, ...]) -> None:
+    """One topic has one message type, and no value of it may stand in the state twice."""
+    seen: dict[tuple[str, str, str], str] = {}
+    kinds: dict[str, tuple[bool, str]] = {}
+    for field in state:
+        key = (field.topic, field.entry, field.quantity)
+        if key in seen:
+            raise BadEmbodiment(f"{where}.state: '{seen[key]}' and '{field.name}' are the same entry of {field.topic}")
+        seen[key] = field.name
+        joint = field.quantity != "value"
+        if kinds.setdefault(field.topic, (joint, field.name))[0] != joint:
+            raise BadEmbodiment(
+                f"{where}.state: topic '{field.topic}' is a StateVector for one of '{kinds[field.topic][1]}' and "
+                f"'{field.name}' and a JointState for the other; give 'joint' and 'quantity' to both or to none"
+            )
+
+
+def _camera(section: _Section) -> Camera:
+    return Camera(
+        name=section.text("name"),
+        topic=section.text("topic"),
+        info_topic=section.text("info_topic"),
+        frame=section.text("frame"),
+        encoding=section.text("encoding", among=ENCODINGS),
+        width=section.pixels("width"),
+        height=section.pixels("height"),
+    )
+
+
+def _command_value(section: _Section) -> CommandValue:
+    value = CommandValue(
+        name=section.text("name"),
+        unit=section.text("unit"),
+        frame=section.text("frame"),
+        scale=section.number("scale", above=0),
+        minimum=section.number("minimum", least=-1, most=1),
+        maximum=section.number("maximum", least=-1, most=1),
+        max_change=section.number("max_change", above=0) if "max_change" in section else None,
+    )
+    if value.minimum >= value.maximum:
+        raise BadEmbodiment(f"{section.where}: minimum {value.minimum} must be less than maximum {value.maximum}")
+    return value
+
+
+def dump(embodiment: Embodiment) -> str:
+    """See :meth:`Embodiment.to_yaml`."""
+    state = []
+    for field in embodiment.state:
+        source = (
+            ({} if field.entry == field.name else {"entry": field.entry})
+            if field.quantity == "value"
+            else {"joint": field.entry, "quantity": field.quantity}
+        )
+        state.append({"name": field.name, "topic": field.topic, **source, "unit": field.unit, "frame": field.frame})
+    values = [
+        {key: value for key, value in vars(entry).items() if value is not None} for entry in embodiment.command
+    ]
+    content = {
+        "name": embodiment.name,
+        "description": embodiment.description,
+        "rate": embodiment.rate,
+        "max_age": embodiment.max_age,
+        "state": state,
+        "cameras": [dict(vars(camera)) for camera in embodiment.cameras],
+        "command": {"topic": embodiment.command_topic, "frame": embodiment.command_frame, "values": values},
+    }
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,65 @@
+"""How a node of this project runs: executor, signals and a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+try:
+    from rclpy.experimental import EventsExecutor
+except ImportError:  # older distributions
+    EventsExecutor = None
+
+SIGNAL_CHECK = 0.2
+"""Seconds between two looks at whether a signal has come, when nothing else happens."""
+
+
+def make_executor() -> Executor:
+    """The fastest executor this rclpy has: the events executor takes several times less time per callback.
+
+    The events executor knows no guard conditions, and it deadlocks when another Python thread calls it (``wake``,
+    ``shutdown``, ``create_task``, completing a future it waits for). Other threads may publish, nothing else.
+    """
+    return EventsExecutor() if EventsExecutor is not None else SingleThreadedExecutor()
+
+
+def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+    """Run one node until SIGINT or SIGTERM, then close it; for ``main`` of an executable. Gives the exit status.
+
+    A callback that is running when the signal comes is finished first, with everything still open. A node with a method
+    ``close()`` has it called before it is destroyed. :class:`ValueError` from ``make`` (a wrong parameter or file) ends
+    the program with its message and status 2, without a traceback.
+    """
+    # rclpy's own handlers raise KeyboardInterrupt in the middle of a callback and shut the context down under it.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    executor = make_executor()
+    stopped: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # After the executor was made: the events executor brings handlers of its own.
+        signal.signal(number, lambda number, _: stopped.append(number))
+    node: Node | None = None
+    try:
+        try:
+            node = make()
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        executor.add_node(node)
+        while rclpy.ok() and not stopped:
+            with contextlib.suppress(ExternalShutdownException):
+                # Python's handlers run only between two such calls.
+                executor.spin_once(timeout_sec=SIGNAL_CHECK)
+        return 0
+    finally:
+        if node is not None:
+            if hasattr(node, "close"):
+                node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()

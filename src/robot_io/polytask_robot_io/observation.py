@@ -1,0 +1,143 @@
+"""Messages in, observations out: the same code for live topics and for recorded ones.
+
+Messages are joined by their header stamps, never by when they arrived: an observation is complete when all parts of
+the state, and the pictures asked for, were taken within half a control period of one another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from polytask_robot_io.embodiment import Camera, Embodiment, StateField
+from polytask_robot_io.errors import BadMessage
+from polytask_robot_io.images import check_image, to_array
+from polytask_robot_io.stamps import to_ns
+from polytask_robot_io.state_sources import JointStateSource, StateVectorSource
+
+KEPT = 16
+"""States, and pictures of each camera, kept while waiting for their counterparts."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the robot saw at one instant."""
+
+    stamp_ns: int
+    """Nanoseconds: header stamp of the state, which a command that answers it must carry."""
+    state: np.ndarray
+    """``float32 (n,)`` in the order and units of the embodiment file."""
+    images: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """``uint8 (H, W, 3)`` RGB for each camera by name; empty when none was asked for."""
+
+
+class ObservationAssembler:
+    """Joins messages to observations as the embodiment file says.
+
+    Feed it every message of :attr:`topics`; it may raise :class:`BadMessage`, after which it goes on as if that message
+    had never come. A slow or dead camera holds up only those who asked for pictures. When stamps jump back by more than
+    the embodiment's ``max_age`` (a simulator was started anew, a bag loops) everything older is forgotten.
+    """
+
+    def __init__(self, embodiment: Embodiment, cameras: bool = True) -> None:
+        """``cameras``: whether an observation needs the pictures of all cameras of the embodiment."""
+        self.embodiment = embodiment
+        self._half_period = embodiment.period_ns // 2
+        by_topic: dict[str, list[tuple[int, StateField]]] = {}
+        for place, entry in enumerate(embodiment.state):
+            by_topic.setdefault(entry.topic, []).append((place, entry))
+        self._sources: dict[str, StateVectorSource | JointStateSource] = {}
+        for topic, entries in by_topic.items():
+            kind = StateVectorSource if entries[0][1].quantity == "value" else JointStateSource
+            self._sources[topic] = kind(topic, entries)
+        # One StateVector holds everything: each message is a whole state, and nothing needs to be joined.
+        self._whole = len(self._sources) == 1 and isinstance(next(iter(self._sources.values())), StateVectorSource)
+        self._cameras: dict[str, Camera] = {camera.topic: camera for camera in embodiment.cameras} if cameras else {}
+        self.reset()
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Relative topics to feed from, with their message types, e.g. ``{"state": "StateVector"}``."""
+        kinds = {
+            topic: "StateVector" if isinstance(source, StateVectorSource) else "JointState"
+            for topic, source in self._sources.items()
+        }
+        return kinds | dict.fromkeys(self._cameras, "Image")
+
+    def reset(self) -> None:
+        """Forget all messages fed so far."""
+        count = len(self.embodiment.state)
+        self._values = np.zeros(count, dtype=np.float32)
+        self._stamps = np.full(count, -1, dtype=np.int64)
+        self._states: deque[tuple[int, np.ndarray]] = deque(maxlen=KEPT)
+        self._pictures: dict[str, deque[tuple[int, Any]]] = {topic: deque(maxlen=KEPT) for topic in self._cameras}
+        self._newest: Observation | None = None
+
+    def feed(self, topic: str, message: Any) -> bool:
+        """Take in one message of ``topic``; true when :meth:`newest` may have changed.
+
+        The message may come from rclpy, the rosbags library or mcap-ros2-support.
+
+        Raises:
+            BadMessage: no stamp, wrong names, lengths, encoding or size, truncated data, or a value that is not finite.
+        """
+        stamp_ns = to_ns(message.header.stamp)
+        if stamp_ns <= 0:
+            raise BadMessage(f"{topic}: the header has no stamp; its publisher must fill it in")
+        source = self._sources.get(topic)
+        if source is not None:
+            places, values = source.read(message)
+            return self._feed_state(stamp_ns, places, values)
+        if (camera := self._cameras.get(topic)) is None:
+            raise BadMessage(f"{topic}: not a topic of embodiment '{self.embodiment.name}' that is read here")
+        try:
+            check_image(message, camera.width, camera.height)
+        except BadMessage as error:
+            raise BadMessage(f"{topic}: {error}") from error
+        self._pictures[topic].append((stamp_ns, message))
+        return True
+
+    def _feed_state(self, stamp_ns: int, places: np.ndarray, values: np.ndarray) -> bool:
+        if self._states and stamp_ns < self._states[-1][0] - self.embodiment.max_age_ns:
+            self.reset()
+        last = self._states[-1][0] if self._states else -1
+        if self._whole:
+            if stamp_ns <= last:
+                return False
+            self._states.append((stamp_ns, values))
+            return True
+        self._values[places] = values
+        self._stamps[places] = stamp_ns
+        # The first declared entry leads: a state carries its stamp, and there is one state for each of its messages.
+        lead = int(self._stamps[0])
+        if lead <= last or lead < 0 or np.abs(self._stamps - lead).max() > self._half_period:
+            return False
+        self._states.append((lead, self._values))
+        return True
+
+    def newest(self) -> Observation | None:
+        """The newest complete observation; ``None`` before there is one. The same object until a newer one is there."""
+        known = self._newest.stamp_ns if self._newest is not None else -1
+        for stamp_ns, state in reversed(self._states):
+            if stamp_ns <= known:
+                break
+            nearest = self._nearest_pictures(stamp_ns)
+            if nearest is not None:
+                images = {self._cameras[topic].name: to_array(message) for topic, message in nearest.items()}
+                self._newest = Observation(stamp_ns, state, images)
+                break
+        return self._newest
+
+    def _nearest_pictures(self, stamp_ns: int) -> dict[str, Any] | None:
+        """Each camera's picture nearest to the stamp; ``None`` when one has none within half a period."""
+        found = {}
+        for topic, pictures in self._pictures.items():
+            best = min(pictures, key=lambda picture: abs(picture[0] - stamp_ns), default=None)
+            if best is None or abs(best[0] - stamp_ns) > self._half_period:
+                return None
+            found[topic] = best[1]
+        return found

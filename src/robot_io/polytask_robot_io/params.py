@@ -1,0 +1,68 @@
+"""Node parameters, declared with a description and checked, so that a wrong one is refused with a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+Value = TypeVar("Value", bool, int, float, str, list[str])
+
+
+class BadParameter(ValueError):
+    """A parameter of the wrong type or out of range; the message says which, and what it may be."""
+
+
+def declare(
+    node: Node,
+    name: str,
+    default: Value,
+    description: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Sequence[str] = (),
+) -> Value:
+    """Declare a parameter that is fixed once the node runs, and give its value.
+
+    Args:
+        node: whose parameter it is.
+        name: the parameter's name.
+        default: its value when none is set; also fixes the type.
+        description: one sentence, with the unit.
+        minimum: least value allowed, for numbers.
+        maximum: greatest value allowed, for numbers.
+        choices: values allowed, for text.
+
+    Raises:
+        BadParameter: what was set has another type or lies outside.
+    """
+    descriptor = ParameterDescriptor(description=description, read_only=True)
+    if choices:
+        descriptor.additional_constraints = f"one of: {', '.join(choices)}"
+    elif minimum is not None or maximum is not None:
+        if isinstance(default, int) and not isinstance(default, bool):
+            low = int(minimum) if minimum is not None else -(2**63)
+            high = int(maximum) if maximum is not None else 2**63 - 1
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
+        else:
+            low_f = -1.7e308 if minimum is None else float(minimum)
+            high_f = 1.7e308 if maximum is None else float(maximum)
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low_f, to_value=high_f)]
+    try:
+        value = node.declare_parameter(name, default, descriptor).value
+    except InvalidParameterTypeException as error:
+        raise BadParameter(f"parameter '{name}' must be {_kind(default)}: {error}") from error
+    except InvalidParameterValueException as error:
+        raise BadParameter(f"parameter '{name}' ({description}): {error}") from error
+    if choices and value not in choices:
+        raise BadParameter(f"parameter '{name}' is '{value}'; it must be one of {', '.join(choices)}")
+    return value  # type: ignore[no-any-return]
+
+
+def _kind(default: object) -> str:
+    kinds = {bool: "true or false", int: "a whole number", float: "a number with a decimal point (1.0)", str: "text"}
+    return kinds.get(type(default), "a list of text")

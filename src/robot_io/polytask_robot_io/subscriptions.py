@@ -1,0 +1,54 @@
+"""Subscriptions to all topics that an embodiment's observation is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import Image, JointState
+
+from polytask_interfaces.msg import StateVector
+from polytask_robot_io import qos
+from polytask_robot_io.errors import BadMessage
+from polytask_robot_io.observation import ObservationAssembler
+
+KINDS: dict[str, tuple[type, Any]] = {
+    "StateVector": (StateVector, qos.STATE),
+    "JointState": (JointState, qos.JOINT_STATES),
+    "Image": (Image, qos.CAMERA),
+}
+
+
+def subscribe_observations(
+    node: Node,
+    assembler: ObservationAssembler,
+    on_new: Callable[[], None],
+    on_bad: Callable[[str], None],
+    callback_group: Any = None,
+) -> list[Any]:
+    """Feed the assembler from live topics; gives the subscriptions.
+
+    Args:
+        node: which subscribes.
+        assembler: what is fed.
+        on_new: called after each message that may have completed an observation.
+        on_bad: called with the reason for each message that was refused.
+        callback_group: of the subscriptions; the node's own when not given.
+    """
+
+    def receive(topic: str, message: Any) -> None:
+        try:
+            new = assembler.feed(topic, message)
+        except BadMessage as error:
+            on_bad(str(error))
+            return
+        if new:
+            on_new()
+
+    return [
+        node.create_subscription(KINDS[kind][0], topic, partial(receive, topic), KINDS[kind][1],
+                                 callback_group=callback_group)
+        for topic, kind in assembler.topics.items()
+    ]
