@@ -42,8 +42,8 @@ class PlainRenderer:
             renderer = mujoco.Renderer(self._model, height, width)
         except Exception as error:
             raise SuiteError(
-                f"no picture can be rendered ({error}): install an EGL library (Debian, Ubuntu: libegl1 libgl1-mesa-dri) "
-                "and leave MUJOCO_GL unset or set it to egl"
+                f"no picture can be rendered ({error}): install an EGL library "
+                "(Debian, Ubuntu: libegl1 libgl1-mesa-dri) and leave MUJOCO_GL unset or set it to egl"
             ) from error
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0

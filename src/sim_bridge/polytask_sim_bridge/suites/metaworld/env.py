@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import mujoco
@@ -29,7 +29,7 @@ _FRAME = (
     *(f"object_b.{part}" for part in _POSE),
 )
 STATE_NAMES: tuple[str, ...] = (*_FRAME, *(f"previous_{name}" for name in _FRAME), "goal.x", "goal.y", "goal.z")
-"""Names of the 39 entries: this frame, the previous one, the goal. Metres in Meta-World's world frame; zero if unused."""
+"""Names of the 39 entries: this frame, the previous one, the goal. Metres in Meta-World's world; zero if unused."""
 
 
 class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
@@ -41,7 +41,10 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     mean over the action repeat.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 40}
+    metadata: dict[str, Any] = {  # noqa: RUF012 (as Gymnasium declares it)
+        "render_modes": ["rgb_array"],
+        "render_fps": 40,
+    }
     suite = "metaworld"
     state_names = STATE_NAMES
     joint_names = (*(f"right_j{i}" for i in range(7)), "r_close", "l_close")
@@ -115,7 +118,7 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             return {"state": state, "camera": self.render()}
         return {"state": state}
 
-    def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
+    def render(self, width: int | None = None, height: int | None = None) -> Picture:
         """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
         camera = self.config.camera
         if self._renderer is None:

@@ -25,4 +25,4 @@ class MetaWorldExpert:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they warn of every action that has to be clipped
             action = self._policy.get_action(state.astype(np.float64))
-        return np.clip(action, -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(action, -1.0, 1.0), dtype=np.float32)

@@ -45,7 +45,7 @@ class CartesianControl:
         self._high = np.array([joint.range[1] for joint in joints])
         self._jac = np.zeros((6, model.nv))
         self._joints = HOME.copy()
-        self.target = np.zeros(3)
+        self.target: Array = np.zeros(3)
         self.gripper_open = False
 
     def reset(self, position: Array) -> None:

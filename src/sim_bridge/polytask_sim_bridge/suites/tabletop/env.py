@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import mujoco
@@ -30,7 +30,10 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     steps) and ``message``. The same seed and actions give the same episode, bit by bit.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
+    metadata: dict[str, Any] = {  # noqa: RUF012 (as Gymnasium declares it)
+        "render_modes": ["rgb_array"],
+        "render_fps": 20,
+    }
     suite = "tabletop"
     state_names = STATE_NAMES
     joint_names = (*ARM_JOINTS, "left_finger", "right_finger")
@@ -107,7 +110,7 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         """Positions (rad, fingers m) and velocities of ``joint_names``, float64 (9,) each."""
         return self.data.qpos[self._joint_qpos], self.data.qvel[self._joint_dofs]
 
-    def render(self, width: int | None = None, height: int | None = None) -> npt.NDArray[np.uint8]:  # type: ignore[override]
+    def render(self, width: int | None = None, height: int | None = None) -> npt.NDArray[np.uint8]:
         """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
         from polytask_sim_bridge.suites.tabletop.rendering import SceneRenderer
 

@@ -12,6 +12,13 @@ from polytask_sim_bridge.suites.tabletop.tasks import INDEX
 
 Vector = npt.NDArray[np.float64]
 
+_BEHIND_BAR = np.array([0.032, 0.0, 0.0])
+"""From the drawer's handle to where a finger fits between it and the drawer's front, metres."""
+_BEFORE_HANDLE = np.array([-0.035, 0.0, 0.0])
+"""From a handle to where a finger stands ready to push it, metres."""
+_PEG_AT_REST = np.array([-0.075, 0.0, -0.021])
+"""From the grasp point to the tip of the peg when it hangs still, metres."""
+
 
 def _xyz(state: Vector, name: str) -> Vector:
     first = INDEX[f"{name}.x"]
@@ -35,7 +42,7 @@ def _funnel(state: Vector, spot: Vector, low: float, slack: float) -> Vector:
 
 
 def _drawer_open(state: Vector) -> Vector:
-    spot = _xyz(state, "drawer_handle") + [0.032, 0.0, 0.0]
+    spot = _xyz(state, "drawer_handle") + _BEHIND_BAR
     opening = state[INDEX["drawer.opening"]]
     move = _funnel(state, spot, 0.055, 0.02)
     behind = spot[0] < 0.03 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.085
@@ -45,7 +52,7 @@ def _drawer_open(state: Vector) -> Vector:
 
 
 def _drawer_close(state: Vector) -> Vector:
-    spot = _xyz(state, "drawer_handle") + [-0.035, 0.0, 0.0]
+    spot = _xyz(state, "drawer_handle") + _BEFORE_HANDLE
     opening = state[INDEX["drawer.opening"]]
     move = _funnel(state, spot, 0.055, 0.02)
     before = spot[0] > -0.02 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.085
@@ -57,7 +64,7 @@ def _drawer_close(state: Vector) -> Vector:
 def _box_open(state: Vector) -> Vector:
     handle = _xyz(state, "lid_handle")
     angle = state[INDEX["lid.angle"]]
-    spot = handle + [-0.035, 0.0, 0.0]
+    spot = handle + _BEFORE_HANDLE
     low = 0.13
     before = spot[0] > -0.02 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.165
     if angle > 0.02 or before:
@@ -73,7 +80,7 @@ def _peg(cup: str) -> Callable[[Vector], Vector]:
     def act(state: Vector) -> Vector:
         gap = _xyz(state, f"cup_{cup}")
         swing = _xyz(state, "peg_tip_velocity") - _xyz(state, "grasp_velocity")
-        offset = _xyz(state, "peg_tip") - [-0.075, 0.0, -0.021]
+        offset = _xyz(state, "peg_tip") - _PEG_AT_REST
         # Steer the hanging point, not the swinging tip, and lean against the swing.
         spot = gap + offset
         spot[:2] += 0.03 * swing[:2]

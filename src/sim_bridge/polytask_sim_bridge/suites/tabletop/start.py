@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
+import numpy.typing as npt
 
 from polytask_sim_bridge.suites.tabletop.control import CartesianControl
 from polytask_sim_bridge.suites.tabletop.scene import CUP_ROW_X, CUP_ROW_Y, CUPS
@@ -37,7 +38,7 @@ class StartState:
         mujoco.mj_forward(self._model, data)
 
 
-def _reach_target(arm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _reach_target(arm: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """A point in the air at least 10 cm from the start, so that it is neither reached nor hidden at once."""
     while True:
         point = rng.uniform([0.32, -0.20, 0.14], [0.52, 0.20, 0.30])

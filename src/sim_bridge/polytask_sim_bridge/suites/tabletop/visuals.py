@@ -68,8 +68,8 @@ def _compiled() -> mujoco.MjModel:
         outer = _add_hinged(hand, f"{side}_outer_knuckle", _OUTER * [1, sign, 1], sign)
         inner = _add_hinged(hand, f"{side}_inner_knuckle", _INNER * [1, sign, 1], sign)
         finger = _add_hinged(outer, f"{side}_finger_link", _FINGER * [1, sign, 1], -sign)
-        for body, mesh in ((outer, f"{side}_outer_knuckle"), (inner, f"{side}_inner_knuckle"), (finger, f"{side}_finger")):
-            _add_mesh_geom(spec, body, folder, mesh, "gripper")
+        for body, mesh in ((outer, "outer_knuckle"), (inner, "inner_knuckle"), (finger, "finger")):
+            _add_mesh_geom(spec, body, folder, f"{side}_{mesh}", "gripper")
     return spec.compile()
 
 
@@ -80,7 +80,7 @@ def mesh_folder() -> Path:
         folder = Path(place) / "tasks" / "assets" / "mesh"
         if folder.is_dir():
             return folder
-    raise SuiteError("the arm's meshes come with the Python package gym-xarm, which is not installed: run ./polytask doctor")
+    raise SuiteError("the arm's meshes come with the package gym-xarm, which is not installed: run ./polytask doctor")
 
 
 def read_stl(path: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
