@@ -65,8 +65,8 @@ class Limits:
 
     words_similarity: float = 0.62
     words_margin: float = 0.3
-    picture_similarity: float = 0.8
-    picture_margin: float = 0.3
+    picture_similarity: float = 0.6
+    picture_margin: float = 0.1
 
 
 class Examples:

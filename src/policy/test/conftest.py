@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+
 from polytask_policy.description import Description
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.pictures import shrink

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from polytask_policy import checkpoint
 from polytask_policy.checkpoint import CheckpointError, has_checkpoint, load_checkpoint, save_checkpoint
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from polytask_policy.description import Description
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.pictures import picture_fault, shrink

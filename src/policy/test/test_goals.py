@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_policy.goals import UnknownGoal
 from polytask_policy.unified import UnifiedPolicy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from polytask_policy.text import EMBEDDING_SIZE, TextEncoder, model_folder
 
 SENTENCES = [

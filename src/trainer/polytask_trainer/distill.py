@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from polytask_policy.checkpoint import CheckpointError, has_checkpoint, load_checkpoint, save_checkpoint
-from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
-from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
-from polytask_policy.unified import UnifiedPolicy
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
+from polytask_policy.checkpoint import CheckpointError, has_checkpoint, load_checkpoint, save_checkpoint
+from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
+from polytask_policy.unified import KIND, UnifiedPolicy
 from polytask_trainer.distill_batch import Batch, draw_batch, task_of_row
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
-from polytask_trainer.distill_data import SentenceEncoder, TeachingData, read_teaching_data
+from polytask_trainer.distill_data import DistillError, SentenceEncoder, TeachingData, read_teaching_data
 
 RESUME_KIND = "distillation"
 KEPT_PICTURES = 32
@@ -46,17 +46,25 @@ class Student(nn.Module):
         Eq. 2: L = E_t E_{s in D_t} || pi_t(s) - Pi(s, g_t) ||^2, here averaged over the action's entries. Alignment:
         cross-entropy of the task, read from the cosines between the goals and all tasks' embeddings.
         """
-        goals = torch.cat(
-            [
-                self.goals.from_sentences(batch.sentences),
-                self.goals.from_pictures(batch.pictures),
-                self.goals.from_tasks(batch.tasks[len(batch.sentences) + len(batch.pictures) :]),
-            ]
-        )
+        pictures = self.goals.from_pictures(batch.pictures)[batch.picture_rows]
+        asked = torch.cat([self.goals.from_sentences(batch.sentences), pictures])
+        goals = torch.cat([asked, self.goals.from_tasks(batch.tasks[len(asked) :])])
         imitation = functional.mse_loss(self.actor(batch.states, goals), batch.actions)
-        given = len(batch.sentences) + len(batch.pictures)
-        cosines = self.goals.similarities(goals[:given])
-        return imitation, functional.cross_entropy(SHARPNESS * cosines, batch.tasks[:given])
+        cosines = self.goals.similarities(asked)
+        return imitation, functional.cross_entropy(SHARPNESS * cosines, batch.tasks[: len(asked)])
+
+
+def _finished(output: Path, fingerprint: str) -> DistillResult | None:
+    """Return the result of an earlier distillation of the same inputs; None where ``output`` is free for a new one."""
+    if not has_checkpoint(output):
+        return None
+    try:
+        _, meta = load_checkpoint(output, KIND)
+    except CheckpointError as error:
+        raise DistillError(f"the output folder cannot be used: {error}. Choose another or remove it.") from None
+    if meta.get("fingerprint") != fingerprint:
+        return None
+    return DistillResult(True, int(meta["steps"]), float(meta["loss"]))
 
 
 def _resume(folder: Path, fingerprint: str, student: Student, optimizer: torch.optim.Optimizer) -> int:
@@ -126,10 +134,9 @@ def distill(
     began = time.monotonic()
     data = read_teaching_data([Path(folder) for folder in experts], encode or TextEncoder().encode)
     fingerprint = json.dumps([asdict(config), data.fingerprint])
-    if has_checkpoint(output):
-        _, meta = load_checkpoint(output)
-        if meta.get("fingerprint") == fingerprint:
-            return DistillResult(True, config.steps, float(meta["loss"]))
+    done = _finished(output, fingerprint)
+    if done is not None:
+        return done
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         student = Student(data, config)

@@ -27,7 +27,8 @@ class Batch:
         actions: float32 (B, k), the experts'.
         tasks: int64 (B,), task numbers.
         sentences: float32 (B_words, 384), unit vectors, for the first rows.
-        pictures: float32 (B_pictures, 3, 42, 42), for the rows after them.
+        pictures: float32 (P, 3, 42, 42), few of them, for they cost most of a step.
+        picture_rows: int64 (B_pictures,), which picture each of the rows after the sentences has.
 
     """
 
@@ -36,6 +37,7 @@ class Batch:
     tasks: Tensor
     sentences: Tensor
     pictures: Tensor
+    picture_rows: Tensor
 
 
 def task_of_row(counts: Sequence[int]) -> Tensor:
@@ -67,10 +69,13 @@ def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: Teaching
     chosen = data.pictures[_rows(rng, tasks, data.picture_counts)]
     count, _, height, width = chosen.shape
     padded = functional.pad(chosen, (shift,) * 4, mode="replicate")
-    down, right = (torch.from_numpy(rng.integers(2 * shift + 1, size=count)) for _ in range(2))
-    rows = (down[:, None] + torch.arange(height))[:, None, :, None]
-    columns = (right[:, None] + torch.arange(width))[:, None, None, :]
-    moved = padded[torch.arange(count)[:, None, None, None], torch.arange(3)[None, :, None, None], rows, columns]
+    corners = rng.integers(2 * shift + 1, size=(count, 2)).tolist()
+    moved = torch.stack(
+        [
+            picture[:, top : top + height, left : left + width]
+            for picture, (top, left) in zip(padded, corners, strict=True)
+        ]
+    )
     gain = 1 + BRIGHTNESS * (2 * torch.from_numpy(rng.random((count, 1, 1, 1), dtype=np.float32)) - 1)
     return (moved * gain).clamp(0, 1)
 
@@ -78,13 +83,18 @@ def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: Teaching
 def draw_batch(data: TeachingData, config: DistillConfig, step: int) -> Batch:
     """Draw the batch of a step: task, goal kind, replay state and goal, each uniformly at random."""
     rng = np.random.default_rng([config.seed, step])
-    tasks = rng.integers(len(data.state_counts), size=config.batch)
-    words, pictures, _ = np.bincount(rng.integers(KINDS, size=config.batch), minlength=KINDS)
+    words, pictures, names = np.bincount(rng.integers(KINDS, size=config.batch), minlength=KINDS)
+    picture_tasks = rng.integers(len(data.state_counts), size=config.pictures)
+    picture_rows = rng.integers(config.pictures, size=pictures)
+    word_tasks = rng.integers(len(data.state_counts), size=words)
+    name_tasks = rng.integers(len(data.state_counts), size=names)
+    tasks = np.concatenate([word_tasks, picture_tasks[picture_rows], name_tasks])
     rows = _rows(rng, tasks, data.state_counts)
     return Batch(
         states=data.states[rows],
         actions=data.actions[rows],
         tasks=torch.from_numpy(tasks),
-        sentences=_sentences(rng, tasks[:words], data, config.sentence_noise),
-        pictures=_pictures(rng, tasks[words : words + pictures], data, config.picture_shift),
+        sentences=_sentences(rng, word_tasks, data, config.sentence_noise),
+        pictures=_pictures(rng, picture_tasks, data, config.picture_shift),
+        picture_rows=torch.from_numpy(picture_rows),
     )

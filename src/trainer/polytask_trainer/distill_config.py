@@ -12,6 +12,7 @@ class DistillConfig:
     Attributes:
         steps: gradient steps in all.
         batch: samples per step.
+        pictures: goal pictures per step, shared by the batch's samples of that kind.
         learning_rate: of AdamW at the start; falls to 0 as a cosine.
         weight_decay: of AdamW.
         hidden: layers of the student's trunk.
@@ -26,6 +27,7 @@ class DistillConfig:
 
     steps: int = 4000
     batch: int = 256
+    pictures: int = 20
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     hidden: tuple[int, ...] = (256, 256)
@@ -38,7 +40,7 @@ class DistillConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("steps", "batch", "learning_rate", "save_every", "report_every"):
+        for name in ("steps", "batch", "pictures", "learning_rate", "save_every", "report_every"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         for name in ("weight_decay", "alignment", "sentence_noise", "picture_shift", "seed"):

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
 from polytask_policy.checkpoint import CheckpointError
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.pictures import picture_fault, shrink
-from torch import Tensor
 
 SentenceEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
 
