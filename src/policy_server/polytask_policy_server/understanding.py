@@ -1,4 +1,4 @@
-"""Understanding goals off the control thread: encoding a sentence or a picture takes 10 to 20 ms, several periods late."""
+"""Understanding goals off the control thread: encoding a sentence or a picture takes 10 to 20 ms."""
 
 from __future__ import annotations
 

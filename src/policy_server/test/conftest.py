@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
+from rosgraph_msgs.msg import Clock
 
 from polytask_interfaces.action import ExecuteTask
 from polytask_interfaces.msg import Command, EpisodeStatus, StateVector
 from polytask_robot_io import qos
-from polytask_robot_io.executors import make_executor
 from polytask_robot_io.stamps import from_ns, to_ns
-from rosgraph_msgs.msg import Clock
 
 FAKE_SERVER = Path(__file__).parent / "fake_server.py"
 DOMAIN = 61
@@ -52,14 +53,9 @@ class Robot:
         self.clock = self.node.create_publisher(Clock, "/clock", qos.CLOCK)
         self.node.create_subscription(Command, "command", lambda m: self.commands.append((time.monotonic(), m)),
                                       qos.COMMAND)
-        from diagnostic_msgs.msg import DiagnosticArray
-
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, 10)
         self.node.create_timer(0.05, self._stream)
         self.client = ActionClient(self.node, ExecuteTask, "execute_task")
-        # In this context, not in the default one.
-        from rclpy.executors import SingleThreadedExecutor
-
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.thread = threading.Thread(target=self._spin)

@@ -1,43 +1,26 @@
 """The policy server with a policy that needs no training: goes to +0.5, or misbehaves when its goal says so."""
 
 import sys
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
+import yaml
 
 from polytask_policy.description import Description
 from polytask_policy.goals import Goal, UnknownGoal
 from polytask_policy_server.policy_server_node import PolicyServer
-from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.executors import run_node
 
 NAMES = ("x", "y")
-EMBODIMENT = Embodiment.from_yaml(
-    """
-name: toy
-description: two values and two commands
-rate: 20
-max_age: 0.3
-cameras: []
-state:
-  - {name: x, topic: state, unit: m, frame: base}
-  - {name: y, topic: state, unit: m, frame: base}
-command:
-  topic: command
-  frame: base
-  values:
-    - {name: dx, unit: m, frame: base, scale: 0.1, minimum: -1, maximum: 1}
-    - {name: dy, unit: m, frame: base, scale: 0.1, minimum: -1, maximum: 1}
-"""
-)
+EMBODIMENT = yaml.safe_load((Path(__file__).parent / "toy.yaml").read_text())
 
 
 class SlowText:
     """A language model that takes a while."""
 
     def preload(self):
-        import threading
-
         thread = threading.Thread(target=time.sleep, args=(float(sys.argv[1]),), daemon=True)
         thread.start()
         return thread
@@ -47,10 +30,8 @@ class FakePolicy:
     """Same interface as UnifiedPolicy."""
 
     def __init__(self):
-        import yaml
-
         self.description = Description(
-            "toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=yaml.safe_load(EMBODIMENT.to_yaml())
+            "toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=EMBODIMENT
         )
         self.text = SlowText()
 

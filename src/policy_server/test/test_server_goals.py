@@ -141,7 +141,7 @@ def test_observations_with_old_stamps_end_the_goal(robot):
     robot.streaming = False
     time.sleep(0.06)
     old = robot.now_ns() - int(0.25e9)
-    robot.show(old)  # delivered late, younger than what came before is not needed: it is simply older than allowed soon
+    robot.show(old)
     end = robot.outcome(result)
     assert end.outcome == Result.STALE_OBSERVATIONS
     time.sleep(0.1)
@@ -245,7 +245,7 @@ def test_refuses_while_busy_when_told_so(start_server, make_robot):
 
 
 def test_words_wait_for_the_language_model_while_other_goals_run(start_server, make_robot):
-    process = start_server("loading", load_time=6)
+    process = start_server("loading", load_time=4)
     robot = make_robot("loading")
     robot.streaming = True
     _, words = robot.ask(words="please go")
@@ -261,7 +261,7 @@ def test_words_wait_for_the_language_model_while_other_goals_run(start_server, m
     assert "before this one began" in robot.outcome(words).message
     handle.cancel_goal_async()
     robot.outcome(named)
-    _, waiting = robot.ask(words="please go")
+    robot.ask(words="please go")
     robot.moving()
     process.send_signal(signal.SIGINT)
     began = time.monotonic()

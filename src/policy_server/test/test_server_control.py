@@ -1,0 +1,246 @@
+"""The control loop, with clocks that the test turns."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from polytask_interfaces.msg import EpisodeStatus
+from polytask_policy_server.control import SIMULATION_PATIENCE, ControlLoop
+from polytask_policy_server.run import INTERNAL_ERROR, STALE_OBSERVATIONS, SUCCEEDED, TIMED_OUT, Run
+from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.observation import Observation
+
+EMBODIMENT = Embodiment.from_yaml((Path(__file__).parent / "toy.yaml").read_text())
+PERIOD = EMBODIMENT.period_ns
+
+
+class Bench:
+    """A control loop with everything around it."""
+
+    def __init__(self, simulated_time=False):
+        self.now = 10 * 10**9
+        self.steady = 5.0
+        self.sent = []
+        self.ends = []
+        self.feedback = 0
+        self.loop = ControlLoop(
+            EMBODIMENT, self.act, lambda values, stamp: self.sent.append((list(values), stamp)), lambda: self.now,
+            lambda: self.steady, lambda run, end: self.ends.append((run, end)), self.count, simulated_time,
+        )
+
+    def act(self, state, goal):
+        return np.full(2, 2.0 if goal.task == "far" else 0.5, np.float32)
+
+    def count(self, run):
+        self.feedback += 1
+
+    def begin(self, task="go", timeout=30.0):
+        self.run = Run(None, SimpleNamespace(task=task), timeout, self.now)
+        self.loop.begin(self.run)
+
+    def pass_time(self, seconds, steady=None):
+        self.now += round(seconds * 1e9)
+        self.steady += seconds if steady is None else steady
+
+    def see(self, stamp=None):
+        stamp = self.now if stamp is None else stamp
+        self.loop.observe(Observation(stamp, np.zeros(2, np.float32)))
+        return stamp
+
+    def say(self, stamp=None, **status):
+        message = EpisodeStatus(**{"episode_id": "e1", "task": "go", **status})
+        stamp = self.now if stamp is None else stamp
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+        self.loop.hear(message)
+
+    @property
+    def outcome(self):
+        return self.ends[-1][1].outcome if self.ends else None
+
+
+def test_answers_each_observation_of_a_lock_step_as_fast_as_they_come():
+    bench = Bench(simulated_time=True)
+    stamp = bench.see()
+    bench.begin()
+    assert bench.sent == [([0.5, 0.5], stamp)]  # what was waiting is answered at once
+    for _ in range(100):
+        bench.pass_time(PERIOD * 1e-9, steady=0.0005)
+        bench.see()
+    assert bench.run.steps == 101
+    assert bench.feedback == 1  # by steady time, not by steps
+    bench.loop.check()
+    assert bench.outcome is None
+
+
+def test_same_observation_is_answered_once():
+    bench = Bench()
+    bench.begin()
+    stamp = bench.see()
+    bench.see(stamp)
+    assert bench.run.steps == 1
+
+
+@pytest.mark.parametrize("rate", [100, 25, 20.2, 20, 7])
+def test_commands_are_no_more_frequent_than_the_control_rate(rate):
+    bench = Bench()
+    bench.begin()
+    count = int(10 * rate)
+    for _ in range(count):
+        bench.pass_time(1 / rate)
+        bench.see()
+    assert bench.run.steps <= 201
+    assert bench.run.steps >= min(count, 195)
+
+
+def test_jitter_loses_no_observation():
+    bench = Bench()
+    bench.begin()
+    generator = np.random.default_rng(0)
+    for i in range(200):
+        stamp = 10 * 10**9 + i * PERIOD + int(generator.uniform(-0.1, 0.1) * PERIOD)
+        bench.now = stamp + 10**6
+        bench.see(stamp)
+    assert bench.run.steps == 200
+
+
+def test_end_sends_zero_that_answers_nothing():
+    bench = Bench()
+    bench.begin()
+    bench.see()
+    bench.loop.end(TIMED_OUT, "")
+    bench.loop.end(TIMED_OUT, "")
+    assert bench.sent[-1] == ([0.0, 0.0], 0)
+    assert len(bench.sent) == 2
+    assert len(bench.ends) == 1
+
+
+def test_commands_are_cut_to_the_limits():
+    bench = Bench()
+    bench.begin("far")
+    bench.see()
+    assert bench.sent[-1][0] == [1.0, 1.0]
+
+
+def test_old_stamps_end_the_goal():
+    bench = Bench()
+    bench.begin()
+    bench.see(bench.now - EMBODIMENT.max_age_ns - 1)
+    assert bench.outcome == STALE_OBSERVATIONS
+
+
+def test_stamps_from_the_future_end_the_goal_only_in_real_time():
+    for simulated in (False, True):
+        bench = Bench(simulated)
+        bench.begin()
+        bench.see(bench.now + EMBODIMENT.max_age_ns + 1)
+        assert bench.outcome == (None if simulated else STALE_OBSERVATIONS)
+
+
+def test_goal_waits_for_a_fresh_observation_but_not_for_ever():
+    bench = Bench()
+    bench.see()
+    bench.pass_time(5.0)
+    bench.begin()
+    assert not bench.sent
+    bench.pass_time(0.2)
+    bench.loop.check()
+    bench.see()
+    assert bench.run.steps == 1
+    bench.pass_time(EMBODIMENT.max_age + 0.01)
+    bench.loop.check()
+    assert bench.outcome == STALE_OBSERVATIONS
+
+
+def test_dead_simulation_is_noticed_although_its_time_stands_still():
+    bench = Bench(simulated_time=True)
+    bench.begin()
+    bench.see()
+    bench.pass_time(0.0, steady=SIMULATION_PATIENCE - 0.1)
+    bench.loop.check()
+    assert bench.outcome is None
+    bench.pass_time(0.0, steady=0.2)
+    bench.loop.check()
+    assert bench.outcome == STALE_OBSERVATIONS
+
+
+def test_timeout_counts_simulated_time_from_its_first_tick():
+    bench = Bench(simulated_time=True)
+    bench.now = 0
+    bench.begin(timeout=1.0)
+    bench.now = 3600 * 10**9
+    bench.see()
+    assert bench.outcome is None
+    for _ in range(30):
+        bench.pass_time(PERIOD * 1e-9)
+        bench.see()
+    assert bench.outcome == TIMED_OUT
+    assert bench.run.steps == 21
+
+
+def test_time_that_begins_anew_does_not_stop_control():
+    bench = Bench(simulated_time=True)
+    bench.begin()
+    bench.see()
+    bench.now = PERIOD
+    bench.see()
+    bench.now = 2 * PERIOD
+    bench.see()
+    assert bench.run.steps == 3
+
+
+def test_last_observation_of_an_ended_episode_is_not_answered():
+    bench = Bench(simulated_time=True)
+    stamp = bench.see()
+    bench.say(stamp, ended=True, why=EpisodeStatus.TIME_LIMIT)
+    bench.begin()
+    assert not bench.sent
+    bench.pass_time(0, steady=SIMULATION_PATIENCE + 0.1)
+    bench.loop.check()
+    assert bench.outcome == STALE_OBSERVATIONS
+    assert "reset_episode" in bench.ends[-1][1].message
+
+
+def test_reset_heard_after_the_goal_is_not_its_end():
+    bench = Bench(simulated_time=True)
+    stamp = bench.see()
+    bench.say(stamp)
+    bench.begin()
+    bench.say(stamp, ended=True, why=EpisodeStatus.ABORTED)
+    bench.pass_time(PERIOD * 1e-9)
+    bench.say(episode_id="e2")
+    bench.see()
+    assert bench.outcome is None
+    assert bench.run.episode_id == "e2"
+    bench.pass_time(PERIOD * 1e-9)
+    bench.say(episode_id="e2", success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
+    assert bench.outcome == SUCCEEDED
+
+
+def test_reset_in_mid_goal_ends_it():
+    bench = Bench()
+    bench.begin()
+    bench.say(bench.see())
+    bench.pass_time(PERIOD * 1e-9)
+    bench.say(episode_id="e2")
+    assert bench.outcome == INTERNAL_ERROR
+    assert "e2" in bench.ends[-1][1].message
+
+
+def test_success_of_another_task_says_so():
+    bench = Bench()
+    bench.begin("stop")
+    bench.say(bench.see())
+    bench.pass_time(PERIOD * 1e-9)
+    bench.say(success=True, ended=True)
+    assert bench.outcome == SUCCEEDED
+    assert "'go'" in bench.ends[-1][1].message
+
+
+def test_success_from_before_the_goal_does_not_count():
+    bench = Bench()
+    bench.say(bench.see(), success=True)
+    bench.begin()
+    bench.say(success=True)
+    assert bench.outcome is None
