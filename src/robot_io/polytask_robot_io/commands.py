@@ -82,7 +82,8 @@ class CommandLimiter:
         wanted = np.asarray(values, dtype=np.float32)
         if wanted.shape != self._minimum.shape:
             raise BadCommand(
-                f"command has shape {wanted.shape}, but {len(self._names)} values are declared: {', '.join(self._names)}"
+                f"command has shape {wanted.shape}, but {len(self._names)} values are declared: "
+                f"{', '.join(self._names)}"
             )
         if not np.isfinite(wanted).all():
             bad = [name for name, value in zip(self._names, wanted, strict=True) if not np.isfinite(value)]

@@ -105,7 +105,7 @@ def _read(where: str, content: object, read: Callable[[_Section], Any]) -> Any:
 def parse(text: str, source: str) -> Embodiment:
     """See :meth:`Embodiment.from_yaml`."""
     try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  (a SafeLoader)
+        content = yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:
         raise BadEmbodiment(f"{source}: not valid YAML: {error}") from error
     return _read(source, content, _embodiment)

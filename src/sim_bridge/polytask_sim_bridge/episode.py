@@ -1,0 +1,144 @@
+"""One simulated episode after another, without ROS: what every pace drives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+SEEDS = 2**31
+"""Seeds drawn by the simulator lie below this."""
+
+
+class Why(IntEnum):
+    """Where an episode stands; the same numbers as in EpisodeStatus.msg."""
+
+    RUNNING = 0
+    SUCCEEDED = 1
+    TIME_LIMIT = 2
+    ABORTED = 3
+    FAULT = 4
+
+
+@dataclass
+class Episode:
+    """The episode that is going on, or has just ended."""
+
+    id: str
+    suite: str
+    task: str
+    seed: int
+    step: int = 0
+    reward: float = 0.0
+    success: bool = False
+    why: Why = Why.RUNNING
+    message: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """No further step will be taken in it."""
+        return self.why is not Why.RUNNING
+
+
+class SuiteEnv(Protocol):
+    """What the bridge needs of an environment; see polytask_sim_bridge.suites."""
+
+    suite: str
+    task: str
+    tasks: Any
+    state_names: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    control_rate: float
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode."""
+        ...
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Advance one control step."""
+        ...
+
+    def joint_state(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Joint positions and velocities."""
+        ...
+
+    def render(self) -> npt.NDArray[np.uint8]:
+        """A picture."""
+        ...
+
+    def close(self) -> None:
+        """Free the renderer."""
+        ...
+
+
+class EpisodeRunner:
+    """Resets and steps an environment and keeps count; the episode ends with success, the horizon or a fault."""
+
+    def __init__(self, env: SuiteEnv | gymnasium.Env[Any, Any], seed: int, end_on_success: bool = True) -> None:
+        """``seed``: of the first episode, and of the seeds drawn for those that ask for none."""
+        self.env: Any = env
+        self._end_on_success = end_on_success
+        self._draw = np.random.default_rng(seed)
+        self._count = 0
+        self._picture: npt.NDArray[np.uint8] | None = None
+        self.state: npt.NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+        self.episode: Episode
+        self.reset(env.task, seed)  # type: ignore[union-attr]
+
+    def reset(self, task: str, seed: int) -> Episode:
+        """Start an episode; gives it. ``task`` empty: the current one; ``seed`` -1: drawn.
+
+        Raises:
+            ValueError: no such task, or a seed below -1; the episode before goes on.
+        """
+        if seed < -1:
+            raise ValueError(f"seed {seed} is below -1; give a seed >= 0, or -1 for one that is drawn")
+        task = task or self.env.task
+        if task not in self.env.tasks:
+            raise ValueError(f"suite '{self.env.suite}' has no task '{task}'; it has: {', '.join(self.env.tasks)}")
+        if seed == -1:
+            seed = int(self._draw.integers(SEEDS))
+        observation, info = self.env.reset(seed=seed, options={"task": task})
+        self.state = observation["state"]
+        self._picture = None
+        self._count += 1
+        self.episode = Episode(
+            id=f"{self.env.suite}/{task}/{seed}-{self._count:04d}",
+            suite=self.env.suite,
+            task=task,
+            seed=seed,
+            message=info.get("message", ""),
+        )
+        return self.episode
+
+    def step(self, action: npt.NDArray[np.float32]) -> Episode:
+        """Advance one control step with an action ``float32 (k,)``; gives the episode as it stands then."""
+        episode = self.episode
+        try:
+            observation, reward, _, truncated, info = self.env.step(action)
+        except Exception as error:
+            # Whatever went wrong in there ends this episode; the node lives on and can be reset.
+            episode.why = Why.FAULT
+            episode.message = f"the simulation failed: {error!r}; reset the episode"
+            return episode
+        self.state = observation["state"]
+        self._picture = None
+        episode.step += 1
+        episode.reward = float(reward)
+        episode.success = bool(info["success"])
+        episode.message = info.get("message", "")
+        if episode.success and self._end_on_success:
+            episode.why = Why.SUCCEEDED
+        elif truncated:
+            episode.why = Why.SUCCEEDED if episode.success else Why.TIME_LIMIT
+        return episode
+
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """``uint8 (H, W, 3)`` of the scene as it is; drawn once for each step."""
+        if self._picture is None:
+            self._picture = self.env.render()
+        return self._picture

@@ -1,0 +1,131 @@
+"""Everything the simulator says on topics. Messages are made once and filled anew: this runs every step."""
+
+from __future__ import annotations
+
+import array
+import math
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+
+from polytask_interfaces.msg import EpisodeStatus, StateVector
+from polytask_robot_io import qos
+from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.images import to_message
+from polytask_robot_io.stamps import from_ns
+from polytask_sim_bridge.episode import Episode, EpisodeRunner
+
+
+def doubles(values: np.ndarray) -> array.array:
+    """``array('d')`` of values, as messages want it, without a Python object for each."""
+    return array.array("d", values.astype(np.float64).tobytes())
+
+
+class Publishers:
+    """Publishes what an :class:`EpisodeRunner` holds. All cameras show the suite's one picture."""
+
+    def __init__(self, node: Node, embodiment: Embodiment, runner: EpisodeRunner, simulated_time: bool) -> None:
+        """``simulated_time``: publish the stamps on /clock too."""
+        self._runner = runner
+        self._embodiment = embodiment
+        self._state = StateVector(names=list(embodiment.state_names))
+        self._state.header.frame_id = embodiment.command_frame
+        self._joints = JointState(name=list(runner.env.joint_names))
+        self._clock_message = Clock()
+        self._state_out = node.create_publisher(StateVector, "state", qos.STATE)
+        self._episode_out = node.create_publisher(EpisodeStatus, "episode", qos.EPISODE)
+        self._joints_out = node.create_publisher(JointState, "joint_states", qos.JOINT_STATES)
+        self._cameras = [
+            (
+                camera,
+                node.create_publisher(Image, camera.topic, qos.CAMERA),
+                node.create_publisher(CameraInfo, camera.info_topic, qos.CAMERA),
+            )
+            for camera in embodiment.cameras
+        ]
+        self._clock_out = node.create_publisher(Clock, "/clock", qos.CLOCK) if simulated_time else None
+
+    def state_message(self, stamp_ns: int) -> StateVector:
+        """The state now; the same message each time, to be sent before the next call."""
+        self._state.header.stamp = from_ns(stamp_ns)
+        self._state.values = doubles(self._runner.state)
+        return self._state
+
+    def status_message(self, stamp_ns: int, episode: Episode) -> EpisodeStatus:
+        """Where an episode stands."""
+        message = EpisodeStatus(
+            episode_id=episode.id,
+            suite=episode.suite,
+            task=episode.task,
+            seed=episode.seed,
+            step=episode.step,
+            reward=episode.reward,
+            success=episode.success,
+            ended=episode.ended,
+            why=int(episode.why),
+            message=episode.message,
+        )
+        message.header.stamp = from_ns(stamp_ns)
+        message.header.frame_id = self._embodiment.command_frame
+        return message
+
+    def image_messages(self, stamp_ns: int) -> list[Image]:
+        """One picture for each camera of the embodiment."""
+        stamp = from_ns(stamp_ns)
+        return [to_message(self._runner.picture(), stamp, camera.frame) for camera in self._embodiment.cameras]
+
+    def observation(self, stamp_ns: int) -> None:
+        """State and status now, with /clock before them where time is simulated."""
+        if self._clock_out is not None:
+            self._clock_message.clock = from_ns(stamp_ns)
+            self._clock_out.publish(self._clock_message)
+        state = self.state_message(stamp_ns)
+        status = self.status_message(stamp_ns, self._runner.episode)
+        if self._runner.episode.ended:
+            # Whoever drives should know before he answers the last observation.
+            self._episode_out.publish(status)
+            self._state_out.publish(state)
+        else:
+            self._state_out.publish(state)
+            self._episode_out.publish(status)
+        if self._joints_out.get_subscription_count():
+            positions, velocities = self._runner.env.joint_state()
+            self._joints.header.stamp = state.header.stamp
+            self._joints.position = doubles(positions)
+            self._joints.velocity = doubles(velocities)
+            self._joints_out.publish(self._joints)
+
+    def heard(self) -> bool:
+        """Somebody listens to the state or the episode."""
+        return bool(self._state_out.get_subscription_count() or self._episode_out.get_subscription_count())
+
+    def status(self, stamp_ns: int, episode: Episode) -> None:
+        """The status of an episode alone, e.g. of one that was aborted."""
+        self._episode_out.publish(self.status_message(stamp_ns, episode))
+
+    def pictures_wanted(self) -> bool:
+        """Somebody listens to a camera."""
+        return any(image.get_subscription_count() for _, image, _ in self._cameras)
+
+    def pictures(self, stamp_ns: int) -> None:
+        """Pictures of the cameras somebody listens to, with the stamp of the state they show."""
+        for camera, image_out, info_out in self._cameras:
+            if image_out.get_subscription_count():
+                image = to_message(self._runner.picture(), from_ns(stamp_ns), camera.frame)
+                image_out.publish(image)
+                info_out.publish(self._camera_info(image))
+
+    def _camera_info(self, image: Image) -> CameraInfo:
+        info = CameraInfo(header=image.header, width=image.width, height=image.height, distortion_model="plumb_bob")
+        field_of_view: Any = getattr(self._runner.env, "camera_fovy", None)
+        if field_of_view is not None:  # otherwise all zero, which means not calibrated
+            focal = image.height / 2 / math.tan(field_of_view / 2)
+            centre = ((image.width - 1) / 2, (image.height - 1) / 2)
+            info.d = [0.0] * 5
+            info.k = [focal, 0.0, centre[0], 0.0, focal, centre[1], 0.0, 0.0, 1.0]
+            info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+            info.p = [focal, 0.0, centre[0], 0.0, 0.0, focal, centre[1], 0.0, 0.0, 0.0, 1.0, 0.0]
+        return info

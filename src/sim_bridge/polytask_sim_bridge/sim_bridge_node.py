@@ -1,0 +1,153 @@
+"""The node that puts a suite on the robot's topics, at one of three paces; see :mod:`polytask_sim_bridge.pace`."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+
+from polytask_interfaces.msg import Command, TaskInfo
+from polytask_interfaces.srv import ListTasks, ResetEpisode, StepEpisode
+from polytask_robot_io import qos
+from polytask_robot_io.diagnostics import NodeDiagnostics
+from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.errors import BadCommand, BadEmbodiment
+from polytask_robot_io.executors import run_node
+from polytask_robot_io.params import declare
+from polytask_sim_bridge.episode import EpisodeRunner, Why
+from polytask_sim_bridge.pace import PACES, ByService
+from polytask_sim_bridge.publishers import Publishers
+from polytask_sim_bridge.suites import SUITES, load_suite, make_env
+
+EMBODIMENTS = {"tabletop": "xarm7_tabletop", "metaworld": "sawyer_metaworld"}
+"""Embodiment file of each suite."""
+
+
+class SimBridgeNode(Node):
+    """Simulates one suite and speaks the topic contract for it."""
+
+    def __init__(self, make: Callable[[str, str], Any] = make_env) -> None:
+        """``make``: gives the environment of a suite and a task.
+
+        Raises:
+            ValueError: a wrong parameter, suite, task or embodiment file.
+        """
+        super().__init__("sim_bridge")
+        suite = declare(self, "suite", "tabletop", "suite to simulate", choices=SUITES)
+        task = declare(self, "task", "", "task of the first episode; empty: the suite's first")
+        pace = declare(self, "pace", "real_time", "what makes the simulation advance", choices=tuple(PACES))
+        seed = declare(self, "seed", 0, "seed of the first episode and of seeds that are drawn", minimum=0)
+        render = declare(self, "render", "auto", "draw pictures when somebody wants them, or never",
+                         choices=("auto", "off"))
+        end_on_success = declare(self, "end_on_success", True, "whether success ends an episode before its horizon")
+        file = declare(self, "embodiment", "", "embodiment file, by name or path; empty: the suite's own")
+        if pace == "real_time" and self.get_parameter("use_sim_time").value:
+            raise ValueError("pace real_time runs on the system's clock; set use_sim_time to false, or another pace")
+        self.embodiment = Embodiment.load(file or EMBODIMENTS[suite])
+        self.may_render = render == "auto"
+        env = make(suite, task or next(iter(load_suite(suite).tasks)))
+        _check_fits(self.embodiment, env)
+        self.runner = EpisodeRunner(env, seed, end_on_success)
+        self.diagnostics = NodeDiagnostics(self, self.embodiment.name)
+        self.diagnostics.show("pace", pace)
+        self.step_rate = self.diagnostics.intervals("step")
+        self.step_time = self.diagnostics.durations("step time")
+        self.output = Publishers(self, self.embodiment, self.runner, PACES[pace].simulated_time)
+        self.pace = PACES[pace](self)
+        self.create_subscription(Command, self.embodiment.command_topic, self.pace.on_command, qos.COMMAND)
+        self.create_service(ResetEpisode, "reset_episode", self._reset)
+        self.create_service(StepEpisode, "step_episode", self._step)
+        self.create_service(ListTasks, "list_tasks", self._list)
+        self.pace.start()
+        self.get_logger().info(f"{self.runner.episode.id} at pace {pace}, {env.control_rate:g} Hz")
+
+    def close(self) -> None:
+        """Free the renderer, in the thread that made it."""
+        self.runner.env.close()
+
+    def _reset(self, request: ResetEpisode.Request, response: ResetEpisode.Response) -> ResetEpisode.Response:
+        if request.want_image and not self.may_render:
+            response.message = "pictures are switched off: start the simulator with parameter render auto"
+            return response
+        before = self.runner.episode
+        try:
+            self.runner.reset(request.task, request.seed)
+        except ValueError as error:
+            response.message = str(error)
+            return response
+        if not before.ended:
+            before.why, before.message = Why.ABORTED, "another episode was asked for"
+            self.output.status(self.pace.stamp_ns, before)
+        self.step_rate.pause()
+        self.pace.after_reset()
+        return self._observe(request, response)
+
+    def _step(self, request: StepEpisode.Request, response: StepEpisode.Response) -> StepEpisode.Response:
+        if not isinstance(self.pace, ByService):
+            response.message = "the simulator does not run at pace service: somebody else is driving"
+            return response
+        if request.want_image and not self.may_render:
+            response.message = "pictures are switched off: start the simulator with parameter render auto"
+            return response
+        try:
+            self.pace.serve_step(request.command)
+        except BadCommand as error:
+            self.diagnostics.drop("commands refused", str(error))
+            response.message = str(error)
+            return response
+        return self._observe(request, response)
+
+    def _observe(self, request: Any, response: Any) -> Any:
+        """Fill in what is the same in the answers to reset_episode and step_episode."""
+        stamp_ns = self.pace.stamp_ns
+        response.ok = True
+        response.state = self.output.state_message(stamp_ns)
+        response.status = self.output.status_message(stamp_ns, self.runner.episode)
+        if request.want_image:
+            response.images = self.output.image_messages(stamp_ns)
+        return response
+
+    def _list(self, request: ListTasks.Request, response: ListTasks.Response) -> ListTasks.Response:
+        env = self.runner.env
+        response.suite = env.suite
+        response.embodiment = self.embodiment.name
+        response.tasks = [
+            TaskInfo(
+                name=task.name,
+                description=task.description,
+                instructions=list(task.instructions),
+                horizon=task.horizon,
+            )
+            for task in env.tasks.values()
+        ]
+        return response
+
+
+def _check_fits(embodiment: Embodiment, env: Any) -> None:
+    """Refuse an embodiment file that says something else than the suite does."""
+    for what, said, done in (
+        ("state names", embodiment.state_names, tuple(env.state_names)),
+        ("command size", len(embodiment.command), env.action_space.shape[0]),
+        ("rate", embodiment.rate, env.control_rate),
+    ):
+        if said != done:
+            raise BadEmbodiment(
+                f"embodiment '{embodiment.name}' does not fit suite '{env.suite}': {what} {said} against {done}; "
+                "correct the file, or leave the parameter 'embodiment' empty"
+            )
+
+
+def main() -> None:
+    """Entry point of the executable ``sim_bridge``."""
+
+    def make() -> SimBridgeNode:
+        node = SimBridgeNode()
+        # What is there now stays; the collector need not look at it again in the middle of a control step.
+        gc.collect()
+        gc.freeze()
+        return node
+
+    sys.exit(run_node(make))
