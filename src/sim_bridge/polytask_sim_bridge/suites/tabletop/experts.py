@@ -12,10 +12,12 @@ from polytask_sim_bridge.suites.tabletop.tasks import INDEX
 
 Vector = npt.NDArray[np.float64]
 
-_BEHIND_BAR = np.array([0.032, 0.0, 0.0])
+_BEHIND_BAR = np.array([0.044, 0.0, 0.0])
 """From the drawer's handle to where a finger fits between it and the drawer's front, metres."""
-_BEFORE_HANDLE = np.array([-0.035, 0.0, 0.0])
+_BEFORE_HANDLE = np.array([-0.055, 0.0, 0.0])
 """From a handle to where a finger stands ready to push it, metres."""
+_FINGER = 0.022
+"""From a handle to the grasp point when a finger touches it, metres."""
 _PEG_AT_REST = np.array([-0.075, 0.0, -0.021])
 """From the grasp point to the tip of the peg when it hangs still, metres."""
 
@@ -45,19 +47,20 @@ def _drawer_open(state: Vector) -> Vector:
     spot = _xyz(state, "drawer_handle") + _BEHIND_BAR
     opening = state[INDEX["drawer.opening"]]
     move = _funnel(state, spot, 0.055, 0.02)
-    behind = spot[0] < 0.03 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.085
+    behind = spot[0] < 0.035 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.085
     if behind:
         move[0] = min(0.0, opening - 0.165)
     return _towards(state, move)
 
 
 def _drawer_close(state: Vector) -> Vector:
-    spot = _xyz(state, "drawer_handle") + _BEFORE_HANDLE
+    handle = _xyz(state, "drawer_handle")
+    spot = handle + _BEFORE_HANDLE
     opening = state[INDEX["drawer.opening"]]
     move = _funnel(state, spot, 0.055, 0.02)
-    before = spot[0] > -0.02 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.085
+    before = handle[0] > 0.01 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.085
     if before:
-        move[0] = spot[0] + opening + 0.01
+        move[0] = handle[0] - _FINGER + opening + 0.01
     return _towards(state, move)
 
 
@@ -66,13 +69,13 @@ def _box_open(state: Vector) -> Vector:
     angle = state[INDEX["lid.angle"]]
     spot = handle + _BEFORE_HANDLE
     low = 0.13
-    before = spot[0] > -0.02 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.165
+    before = handle[0] > 0.01 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.165
     if angle > 0.02 or before:
         # Press on the handle's face, which tilts and rises with the lid.
         face = np.array([np.cos(angle), 0.0, -np.sin(angle)])
         rise = np.array([np.sin(angle), 0.0, np.cos(angle)])
         press = min(0.04, max(0.0, 0.1 * (1.5 - angle)))
-        return _towards(state, handle + (press - 0.02) * face + min(0.02, 0.1 * angle) * rise)
+        return _towards(state, handle + (press - _FINGER) * face + min(0.02, 0.1 * angle) * rise)
     return _towards(state, _funnel(state, spot, low, 0.02))
 
 

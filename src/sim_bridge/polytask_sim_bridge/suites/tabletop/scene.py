@@ -11,11 +11,11 @@ import mujoco
 CUPS = ("green", "yellow", "blue")
 CUP_HEIGHT = 0.07
 """Height of a cup's rim above its base, metres."""
-CUP_INNER_RADIUS = 0.032
+CUP_INNER_RADIUS = 0.036
 """Radius of the circle that fits inside a cup, metres."""
 ARM_JOINTS = tuple(f"joint{i}" for i in range(1, 8))
 CUP_ROW_X = 0.33
-CUP_ROW_Y = {"green": 0.13, "yellow": 0.0, "blue": -0.13}
+CUP_ROW_Y = {"green": 0.14, "yellow": 0.0, "blue": -0.14}
 
 _WALL = 0.003
 _SIDES = 8
@@ -49,6 +49,7 @@ def _cup_xml(colour: str) -> str:
     return f"""
     <body name="cup_{colour}" pos="{CUP_ROW_X} {CUP_ROW_Y[colour]} 0" childclass="cup">
         <joint name="cup_{colour}"/>
-        <geom name="cup_{colour}_base" pos="0 0 0.004" size="0.026 0.026 0.004" mass="0.12" material="{colour}"/>
+        <geom name="cup_{colour}_base" pos="0 0 0.004" size="0.028 0.028 0.004" mass="0.12" material="{colour}"/>
+        <geom type="cylinder" pos="0 0 0.003" size="{radius} 0.002" mass="0" contype="0" conaffinity="0" material="{colour}"/>
         {ring}
     </body>"""
