@@ -16,7 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
-from polytask_policy.checkpoint import CheckpointError, has_checkpoint, load_checkpoint, save_checkpoint
+from polytask_policy.checkpoint import (
+    CheckpointError,
+    has_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    write_atomically,
+)
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
 from polytask_policy.unified import KIND, UnifiedPolicy
@@ -113,7 +119,8 @@ def _truncate_log(path: Path, step: int) -> None:
     """Drop the lines of ``progress.jsonl`` after ``step``, which a resumed run writes again."""
     if path.exists():
         lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        path.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))
+        kept = "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step)
+        write_atomically(path, kept.encode())
 
 
 def distill(
