@@ -76,7 +76,7 @@ class ControlLoop:
         self._limiter = CommandLimiter(embodiment)
         self._zero = np.zeros(len(embodiment.command), dtype=np.float32)
         self._newest: Observation | None = None
-        self._arrived = -np.inf
+        self._answered = -np.inf
         self._answered_ns = 0
         self._due_ns = 0
         self._status: Any = None
@@ -111,7 +111,6 @@ class ControlLoop:
     def observe(self, observation: Observation) -> None:
         """Take in a new observation, and answer it when a goal is running."""
         self._newest = observation
-        self._arrived = self._steady_time()
         if self.run is None:
             return
         age = (self._node_time() - observation.stamp_ns) * 1e-9
@@ -142,9 +141,10 @@ class ControlLoop:
         run = self.run
         if run is None or self._out_of_time(run):
             return
-        waited = self._steady_time() - max(self._arrived, run.begun)
+        # From the last one that could be answered: a simulator may go on showing the end of an episode.
+        waited = self._steady_time() - max(self._answered, run.begun)
         if waited > self._patience:
-            self.end(STALE_OBSERVATIONS, f"no observation for {waited:.2f} s: {self._why_none()}")
+            self.end(STALE_OBSERVATIONS, f"no observation to act upon for {waited:.2f} s: {self._why_none()}")
 
     def _why_none(self) -> str:
         if self._status is not None and self._status.ended:
@@ -178,7 +178,7 @@ class ControlLoop:
         self._send(command.values, observation.stamp_ns)
         self._answered_ns = observation.stamp_ns
         run.steps += 1
-        now = self._steady_time()
+        self._answered = now = self._steady_time()
         if now >= run.next_feedback:
             run.next_feedback = now + FEEDBACK_PERIOD
             self._on_feedback(run)

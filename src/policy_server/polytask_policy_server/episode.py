@@ -12,17 +12,21 @@ from polytask_robot_io.stamps import to_ns
 def judge(status: Any, run: Run) -> End | None:
     """How an EpisodeStatus ends ``run``; None while it goes on.
 
-    Client and server may hear of a new episode in any order, so a status of an observation from before the run says
-    nothing about it, and a run belongs to the first episode that it hears is running.
+    Client and server may hear of a new episode in any order. So a run belongs to the episode that was running when it
+    began, or to the first one that it hears is running, and only that one's end is its own. An abort at its very
+    beginning is that of the episode before: the client resets, then asks.
     """
-    if status.ended and (to_ns(status.header.stamp) <= run.first_ns or run.episode_id not in ("", status.episode_id)):
-        if status.episode_id == run.episode_id:
+    news = to_ns(status.header.stamp) > run.first_ns
+    if status.ended:
+        if run.episode_id != status.episode_id:
+            return None
+        if status.why == EpisodeStatus.ABORTED and (run.steps < 2 or not news):
             run.episode_id = ""
-        return None
-    if run.episode_id not in ("", status.episode_id):
+            return None
+    elif run.episode_id not in ("", status.episode_id):
         return End(INTERNAL_ERROR, f"episode {run.episode_id} was replaced by {status.episode_id} under this goal")
     run.episode_id = status.episode_id
-    if status.success and to_ns(status.header.stamp) > run.first_ns:
+    if status.success and news:
         judged = "" if status.task == run.goal.task else f" (the simulator was judging '{status.task}')"
         return End(SUCCEEDED, (status.message or "done") + judged)
     if not status.ended:

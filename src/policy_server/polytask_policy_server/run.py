@@ -36,7 +36,7 @@ class Run:
     steps: int = 0
     """Commands sent."""
     first_ns: int = 0
-    """Stamp (ns) of the newest observation when it began; what is told of earlier ones does not concern it."""
+    """Stamp (ns) of the newest observation when it began; success told of earlier ones is not its own."""
     episode_id: str = ""
     """The simulator's episode it runs in; empty while unknown, and always on a real arm."""
     next_feedback: float = 0.0

@@ -202,6 +202,23 @@ def test_last_observation_of_an_ended_episode_is_not_answered():
     assert "reset_episode" in bench.ends[-1][1].message
 
 
+@pytest.mark.parametrize("success", [False, True])
+def test_goal_asked_after_the_end_of_an_episode_ends_although_states_go_on(success):
+    bench = Bench()
+    over = {"ended": True, "success": success, "why": EpisodeStatus.TIME_LIMIT}
+    bench.say(bench.now, **over)
+    bench.see()
+    bench.begin()
+    for _ in range(10):
+        bench.pass_time(0.05)
+        bench.say(**over)
+        bench.see()
+        bench.loop.check()
+    assert bench.outcome == STALE_OBSERVATIONS
+    assert "reset_episode" in bench.ends[-1][1].message
+    assert len(bench.sent) == 1
+
+
 def test_reset_heard_after_the_goal_is_not_its_end():
     bench = Bench(simulated_time=True)
     stamp = bench.see()
@@ -223,6 +240,7 @@ def test_reset_in_mid_goal_ends_it():
     bench.begin()
     bench.say(bench.see())
     bench.pass_time(PERIOD * 1e-9)
+    bench.see()
     bench.say(episode_id="e2")
     assert bench.outcome == INTERNAL_ERROR
     assert "e2" in bench.ends[-1][1].message
@@ -230,8 +248,8 @@ def test_reset_in_mid_goal_ends_it():
 
 def test_success_of_another_task_says_so():
     bench = Bench()
-    bench.begin("stop")
     bench.say(bench.see())
+    bench.begin("stop")
     bench.pass_time(PERIOD * 1e-9)
     bench.say(success=True, ended=True)
     assert bench.outcome == SUCCEEDED

@@ -122,7 +122,7 @@ def test_observations_that_stop_end_the_goal(robot):
     began = time.monotonic()
     end = robot.outcome(result)
     assert end.outcome == Result.STALE_OBSERVATIONS
-    assert "no observation for" in end.message
+    assert "no observation to act upon" in end.message
     assert time.monotonic() - began < 0.6
     time.sleep(0.1)
     assert robot.stopped()
@@ -196,6 +196,7 @@ def test_status_of_the_episode_ends_the_goal(robot, status, outcome):
     time.sleep(0.1)
     _, result = robot.ask(task="go")
     robot.moving()
+    time.sleep(0.15)
     assert not result.done()
     robot.say(robot.now_ns(), message="so it is", **status)
     end = robot.outcome(result)
