@@ -111,7 +111,7 @@ def _pip(layout: Layout, step: Step, lock: int, arguments: list[str], total: int
 
     def describe(line: str) -> str | None:
         nonlocal seen
-        if line.startswith(("Collecting", "Requirement already satisfied")):
+        if line.startswith(("Collecting", "Requirement already satisfied", "Ignoring")):
             seen += 1
             return f"fetching {min(seen, total)} of {total}"
         return f"unpacking {total}" if line.startswith("Installing collected") else None
@@ -124,6 +124,7 @@ def _pip(layout: Layout, step: Step, lock: int, arguments: list[str], total: int
         "--disable-pip-version-check",
         "--no-input",
         "--progress-bar=off",
+        "--no-compile",  # Python does it for what is used, when it is
         *arguments,
     ]
     try:

@@ -5,7 +5,7 @@ a `LaunchError` at any tag, attribute or substitution beyond it: actions `arg`, 
 conditions `if` and `unless`; substitutions `$(var NAME)`, `$(find-pkg-share PACKAGE)`, `$(env NAME [DEFAULT])`.
 """
 
-from polytask_bringup.launch_runner.run import find_launch_file, run_launch_file
+from polytask_bringup.launch_runner.run import find_launch_file, list_arguments, run_launch_file
 from polytask_bringup.launch_runner.substitutions import LaunchError
 
-__all__ = ["LaunchError", "find_launch_file", "run_launch_file"]
+__all__ = ["LaunchError", "find_launch_file", "list_arguments", "run_launch_file"]

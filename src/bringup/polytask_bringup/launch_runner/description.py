@@ -16,12 +16,25 @@ from polytask_bringup.launch_runner.substitutions import LaunchError, substitute
 
 ParameterValue = bool | int | float | str | list[Any]
 
+TIMEOUTS = ("sigterm_timeout", "sigkill_timeout")
 ATTRIBUTES = {
     "arg": {"name", "default", "description", "choice"},
     "let": {"name", "value"},
     "include": {"file", "arg"},
     "group": {"scoped"},
-    "node": {"pkg", "exec", "name", "namespace", "args", "param", "remap", "output", "on_exit"},
+    "node": {
+        "pkg",
+        "exec",
+        "name",
+        "namespace",
+        "args",
+        "param",
+        "remap",
+        "output",
+        "on_exit",
+        "sigterm_timeout",
+        "sigkill_timeout",
+    },
 }
 
 
@@ -45,6 +58,8 @@ class NodeProcess:
         parameters: inline parameters, to be written to a file that `--params-file` names; each entry of the list is
             either such a mapping or the path of a parameter file, later ones override earlier ones.
         ends_all: its end is the end of everything (`on_exit: shutdown`).
+        sigterm_timeout: s from SIGINT to SIGTERM, when it has to be stopped.
+        sigkill_timeout: s from there to SIGKILL.
     """
 
     label: str
@@ -52,6 +67,8 @@ class NodeProcess:
     ros_arguments: list[str] = field(default_factory=list)
     parameters: list[dict[str, ParameterValue] | Path] = field(default_factory=list)
     ends_all: bool = False
+    sigterm_timeout: float = 3.0
+    sigkill_timeout: float = 1.5
 
 
 class Description:
@@ -59,14 +76,17 @@ class Description:
 
     Like launch, it keeps one set of variables that included files share; only a group has variables of its own.
 
+    With `only_arguments` it goes through the file without the values of required arguments, to say which there are.
+
     Raises:
         LaunchError: for anything that is wrong or not understood, naming the file.
     """
 
-    def __init__(self, path: Path, arguments: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, arguments: Mapping[str, str], *, only_arguments: bool = False) -> None:
         self.arguments: list[Argument] = []
         self.nodes: list[NodeProcess] = []
         self._variables = dict(arguments)
+        self._only_arguments = only_arguments
         self._opened: list[Path] = []
         self._file(path)
         unknown = set(arguments) - {argument.name for argument in self.arguments}
@@ -144,17 +164,23 @@ class Description:
             raise LaunchError(f'attribute `{attribute}` must be a string: write "{value}" in quotes')
         return substitute(value, self._variables)
 
+    def _seconds(self, content: Mapping[str, Any], attribute: str) -> float:
+        value = content[attribute]
+        if not isinstance(value, float) or not value >= 0.0:
+            raise LaunchError(f"attribute `{attribute}` must be a number of seconds such as 3.0, not {value!r}")
+        return value
+
     def _arg(self, content: dict[str, Any]) -> None:
         name = self._text(content, "name")
         default = self._text(content, "default") if "default" in content else None
         choices = tuple(str(choice["value"]) for choice in content.get("choice", []))
         self.arguments.append(Argument(name, default, content.get("description", ""), choices))
         if name not in self._variables:
-            if default is None:
+            if default is None and not self._only_arguments:
                 raise LaunchError(
                     f"argument {name!r} has no default: give {name}:=VALUE ({content.get('description', '')})"
                 )
-            self._variables[name] = default
+            self._variables[name] = default or ""
         if choices and self._variables[name] not in choices:
             raise LaunchError(f"argument {name!r} must be one of {', '.join(choices)}, not {self._variables[name]!r}")
 
@@ -167,6 +193,8 @@ class Description:
         self._file(Path(self._text(content, "file")))
 
     def _node(self, content: dict[str, Any]) -> None:
+        if self._only_arguments:
+            return
         executable = self._text(content, "exec")
         if "pkg" in content:
             executable = str(find_executable(self._text(content, "pkg"), executable))
@@ -187,6 +215,7 @@ class Description:
                 ros_arguments=ros,
                 parameters=list(self._parameters(content.get("param", []))),
                 ends_all="on_exit" in content,
+                **{name: self._seconds(content, name) for name in TIMEOUTS if name in content},
             )
         )
 

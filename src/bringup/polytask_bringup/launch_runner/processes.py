@@ -19,9 +19,8 @@ from pathlib import Path
 import yaml
 
 from polytask_bringup.launch_runner.description import NodeProcess
+from polytask_bringup.launch_runner.substitutions import LaunchError
 
-TERMINATE_AFTER = 3.0  # s from SIGINT to SIGTERM
-KILL_AFTER = 4.5  # s from SIGINT to SIGKILL: all is gone within five seconds
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95)
 PR_SET_PDEATHSIG = 1
 
@@ -59,6 +58,9 @@ class Supervisor:
 
         Returns:
             0 when every process ended with 0 or by being asked to; 1 when one crashed or had to be killed.
+
+        Raises:
+            LaunchError: when one cannot be started; those that could are ended.
         """
         handlers = {
             number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,19 +89,22 @@ class Supervisor:
                 path = folder / f"{index}_{number}.yaml"
                 path.write_text(yaml.safe_dump({"/**": {"ros__parameters": entry}}))
             command += ["--params-file", str(path)]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            bufsize=1,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,
-            # Should this process be killed, nobody else would stop its nodes.
-            preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT),
-        )
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                bufsize=1,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+                # Should this process be killed, nobody else would stop its nodes.
+                preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT),
+            )
+        except OSError as error:
+            raise LaunchError(f"cannot start {command[0]}: {error.strerror}") from error
         self._processes.append(process)
         threading.Thread(target=self._listen, args=(index, process), daemon=True).start()
 
@@ -127,14 +132,14 @@ class Supervisor:
 
     def _wait(self) -> None:
         running = set(range(len(self._processes)))
-        escalation: list[tuple[float, signal.Signals]] = []
+        escalation: list[tuple[float, int, signal.Signals]] = []
         while running:
             try:
                 timeout = max(0.0, escalation[0][0] - time.monotonic()) if escalation else None
                 event = self._events.get(timeout=timeout)
             except queue.Empty:
-                _, number = escalation.pop(0)
-                for index in sorted(running):
+                _, index, number = escalation.pop(0)
+                if index in running:
                     self._say(index, f"does not stop; sending {number.name}")
                     self._failed = self._failed or number == signal.SIGKILL
                     self._signal(index, number)
@@ -148,10 +153,10 @@ class Supervisor:
                 self._stopping = time.monotonic()
                 for index in running:
                     self._signal(index, signal.SIGINT)
-                escalation = [
-                    (self._stopping + TERMINATE_AFTER, signal.SIGTERM),
-                    (self._stopping + KILL_AFTER, signal.SIGKILL),
-                ]
+                    terminate = self._stopping + self._nodes[index].sigterm_timeout
+                    escalation.append((terminate, index, signal.SIGTERM))
+                    escalation.append((terminate + self._nodes[index].sigkill_timeout, index, signal.SIGKILL))
+                escalation.sort()
 
     def _report(self, index: int) -> None:
         code = self._processes[index].returncode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
-from polytask_bringup.launch_runner.description import Description
+from polytask_bringup.launch_runner.description import Argument, Description
 from polytask_bringup.launch_runner.processes import Supervisor
 from polytask_bringup.launch_runner.substitutions import LaunchError
 
@@ -25,6 +25,15 @@ def find_launch_file(name: str) -> Path:
             return candidate.absolute()
     there = ", ".join(sorted(path.name.removesuffix(".launch.yaml") for path in shared.glob("*.launch.yaml")))
     raise LaunchError(f"there is no launch file {name!r}; the project's own are: {there}")
+
+
+def list_arguments(path: Path) -> list[Argument]:
+    """Arguments that a launch file declares itself and in the files it includes, in order.
+
+    Raises:
+        LaunchError: when the file cannot be read.
+    """
+    return Description(path, {}, only_arguments=True).arguments
 
 
 def run_launch_file(path: Path, arguments: Mapping[str, str]) -> int:

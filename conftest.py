@@ -1,0 +1,45 @@
+"""For all tests: every test that starts nodes gets a ROS domain of its own, on this machine only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Settings that every process of the tests shares, also those that a test starts.
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+os.environ.setdefault("MUJOCO_GL", "egl")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+DOMAINS = range(1, 101)  # higher ones collide with ephemeral ports
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """ROS_DOMAIN_ID of a domain that nobody else uses, for as long as the test runs.
+
+    Claimed by a lock on a file, which holds among all test runs on this machine and is released even by a killed one.
+    """
+    folder = Path(tempfile.gettempdir()) / f"polytask-domains-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    start = os.getpid() % len(DOMAINS)
+    for domain in [*DOMAINS[start:], *DOMAINS[:start]]:
+        with (folder / str(domain)).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+            yield domain
+            return
+    raise RuntimeError(f"all ROS domains {DOMAINS[0]} to {DOMAINS[-1]} are taken by other tests")
+
+
+@pytest.fixture(autouse=True)
+def _own_domain(ros_domain: int) -> None:
+    """Give every test its own domain, whether it asks for it or not: a forgotten one would hear its neighbours."""

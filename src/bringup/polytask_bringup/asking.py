@@ -1,0 +1,107 @@
+"""Ask the policy server for a task and follow how it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.action import ActionClient
+from rclpy.signals import SignalHandlerOptions
+
+from polytask_interfaces.action import ExecuteTask
+from polytask_robot_io.executors import make_executor
+from polytask_robot_io.images import to_message
+
+OUTCOMES: dict[int, str] = {
+    getattr(ExecuteTask.Result, name): name
+    for name in dir(ExecuteTask.Result)
+    if name.isupper() and isinstance(getattr(ExecuteTask.Result, name), int)
+}
+FIND_SERVER = 5.0  # s to find the action server
+CANCEL = 3.0  # s for the server to stop the motion and say so
+
+
+class AskError(RuntimeError):
+    """The goal could not be delivered; says why and what to do."""
+
+
+def goal_message(
+    words: str = "", image: NDArray[np.uint8] | None = None, task: str = "", timeout: float = 0.0
+) -> ExecuteTask.Goal:
+    """Make the action's goal.
+
+    Args:
+        words: a sentence.
+        image: picture of the wanted result, uint8 (H, W, 3), RGB.
+        task: name of a taught task.
+        timeout: s; 0: the server's default.
+    """
+    message = ExecuteTask.Goal(words=words, task=task, timeout=timeout)
+    if image is not None:
+        message.image = to_message(image)
+    return message
+
+
+def ask(
+    goal: ExecuteTask.Goal, *, namespace: str = "", on_feedback: Callable[[ExecuteTask.Feedback], None] = lambda _: None
+) -> ExecuteTask.Result:
+    """Send a goal and wait for its result; Ctrl-C cancels it and waits for the server to have stopped the robot.
+
+    Args:
+        namespace: of the robot whose server is asked.
+        on_feedback: called with each feedback message.
+
+    Returns:
+        The result; its outcome is CANCELLED after Ctrl-C.
+
+    Raises:
+        AskError: when no server is found, or it goes away.
+    """
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("polytask_ask", namespace=namespace, start_parameter_services=False)
+    executor = make_executor()
+    executor.add_node(node)
+    client = ActionClient(node, ExecuteTask, "execute_task")
+
+    def wait(future: Any, seconds: float | None = None) -> Any:
+        """Spin until the future is done, the server is gone or time is up (None)."""
+        until = time.monotonic() + seconds if seconds is not None else float("inf")
+        while not future.done():
+            executor.spin_once(timeout_sec=0.1)
+            if time.monotonic() > until:
+                return None
+            if not client.server_is_ready():
+                raise AskError("the policy server has gone away; its own output says why")
+        return future.result()
+
+    try:
+        until = time.monotonic() + FIND_SERVER
+        while not client.server_is_ready():
+            if time.monotonic() > until:
+                raise AskError(
+                    f"nobody serves the action execute_task in namespace {node.get_namespace()!r} ({FIND_SERVER:.0f} s "
+                    "waited). Start a server: ./polytask serve CHECKPOINT. Is one running in another namespace "
+                    "(--namespace), domain (ROS_DOMAIN_ID) or machine (ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET)?"
+                )
+            executor.spin_once(timeout_sec=0.05)
+        sending = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
+        handle = wait(sending, 10.0)
+        if handle is None or not handle.accepted:
+            raise AskError("the server did not accept the goal; its own output says why")
+        result = handle.get_result_async()
+        try:
+            answer = wait(result)
+        except KeyboardInterrupt:
+            handle.cancel_goal_async()
+            answer = wait(result, CANCEL)
+            if answer is None:
+                raise AskError(f"asked the server to cancel, but it did not answer within {CANCEL:.0f} s") from None
+        return answer.result
+    finally:
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+        rclpy.try_shutdown()
