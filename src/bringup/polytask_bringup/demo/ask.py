@@ -1,0 +1,66 @@
+"""Ask the served policy through the real action, one stack of nodes per process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from polytask_bringup.demo.ask_plan import Question
+from polytask_bringup.demo.files import read_lines
+from polytask_bringup.demo.judges import done_tasks
+from polytask_bringup.demo.stack import Stack
+from polytask_bringup.demo.worker import Report
+
+if TYPE_CHECKING:
+    from polytask_bringup.demo.asker import Answer, Asker
+
+
+def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Ask every question of the plan; each answer becomes a line of the file ``answers`` as soon as it is there.
+
+    Started again after an interruption, it carries on after the last line.
+    """
+    from polytask_bringup.demo.asker import Asker
+
+    plan = [Question(**question) for question in spec["plan"]]
+    path = Path(spec["answers"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    answered = {line["id"] for line in read_lines(path)}
+    missing = [question for question in plan if question.id not in answered]
+    if missing:
+        stack = Stack(spec["launch"], spec["arguments"], Path(spec["log"]))
+        with stack, Asker() as asker, path.open("a", encoding="utf-8") as file:
+            asker.wait()
+            for number, question in enumerate(missing, len(plan) - len(missing)):
+                stack.check()
+                file.write(json.dumps(_answer(asker, question, spec)) + "\n")
+                file.flush()
+                report(number + 1, len(plan), f"{question.group}: {question.asked}")
+    return {"answers": str(path), "count": len(plan)}
+
+
+def _answer(asker: Asker, question: Question, spec: dict[str, Any]) -> dict[str, Any]:
+    goal: Any = question.goal
+    if question.kind == "image":
+        goal = np.asarray(Image.open(question.goal).convert("RGB"))
+    return {**question.to_json(), **describe(asker.ask(question.asked, question.seed, question.kind, goal), spec)}
+
+
+def describe(answer: Answer, spec: dict[str, Any]) -> dict[str, Any]:
+    """An answer as JSON-able values; the actions in full, so that the episode can be played again."""
+    return {
+        "success": answer.success,
+        "outcome": answer.outcome,
+        "message": answer.message,
+        "understood": answer.understood,
+        "similarity": round(answer.similarity, 4),
+        "steps": answer.steps,
+        "seconds": round(answer.seconds, 4),
+        "done": done_tasks(spec["suite"], spec["tasks"], answer.last_states),
+        "actions": answer.actions.tolist(),
+        "end_state": answer.last_states[-1].tolist(),
+    }

@@ -1,0 +1,99 @@
+"""Films of what the served policy did, made afterwards by playing its recorded commands again from the same start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask_bringup.demo.files import read_lines, write_bytes
+from polytask_bringup.demo.media import encode, gif, smaller
+from polytask_bringup.demo.rollouts import replay
+from polytask_bringup.demo.worker import Report
+
+SIZE = (240, 180)
+FILM_RATE = 10.0
+FAILURES = 8
+OVERSAMPLING = 2
+"""Pictures are rendered this much larger and scaled down: the software renderer has no antialiasing."""
+
+Episode = Mapping[str, Any]
+
+
+def choose_films(episodes: Sequence[Episode], tasks: Sequence[str]) -> tuple[list[Episode], bool]:
+    """One success per task, all from the same start where there is such a start; and whether there is.
+
+    Asked in words where possible: a sentence says most under a film.
+    """
+    successes = [episode for episode in episodes if episode["success"]]
+    order = {"words": 0, "other": 1, "heldout": 2, "image": 3, "name": 4}
+    successes.sort(key=lambda episode: (order[episode["group"]], episode["kind"] != "words"))
+    by_start: dict[int, dict[str, Episode]] = {}
+    by_task: dict[str, Episode] = {}
+    for episode in successes:
+        by_start.setdefault(episode["seed"], {}).setdefault(episode["asked"], episode)
+        by_task.setdefault(episode["asked"], episode)
+    if not by_task:
+        return [], False
+    best = max(by_start.values(), key=len)
+    chosen = [best.get(task) or by_task.get(task) for task in tasks]
+    return [episode for episode in chosen if episode is not None], all(task in best for task in tasks)
+
+
+def choose_failures(episodes: Sequence[Episode], count: int = FAILURES) -> list[Episode]:
+    """At most ``count`` failures, as different as possible: first one per group and task, then further ones."""
+    failures = [episode for episode in episodes if not episode["success"]]
+    seen: dict[tuple[str, str], int] = {}
+    ranked = []
+    for episode in failures:
+        key = (episode["asked"], episode["group"])
+        seen[key] = seen.get(key, 0) + 1
+        ranked.append((seen[key], len(ranked), episode))
+    ranked.sort(key=lambda entry: entry[:2])
+    return [episode for _, _, episode in ranked[:count]]
+
+
+def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Make the films and the pictures of failures named in the answers' files; gives their paths."""
+    from polytask_sim_bridge.suites import make_env
+
+    episodes = [line for path in spec["answers"] for line in read_lines(Path(path))]
+    episodes.sort(key=lambda episode: episode["id"])
+    complete = [episode for episode in episodes if len(episode["actions"]) == episode["steps"] > 0]
+    films, same_start = choose_films(complete, spec["tasks"])
+    failures = choose_failures(episodes)
+    env = make_env(spec["suite"], spec["tasks"][0])
+    step = max(1, round(float(env.get_wrapper_attr("control_rate")) / FILM_RATE))
+    folder = Path(spec["folder"])
+    made: dict[str, Any] = {"same_start": same_start, "films": [], "failures": [], "replayed": 0, "identical": 0}
+
+    def play(episode: Episode, frames: Sequence[int]) -> list[Any]:
+        actions = np.asarray(episode["actions"], dtype=np.float64)
+        large = (SIZE[0] * OVERSAMPLING, SIZE[1] * OVERSAMPLING)
+        pictures, end = replay(env, episode["asked"], episode["seed"], actions, frames, large)
+        made["replayed"] += 1
+        made["identical"] += bool(np.array_equal(end, np.asarray(episode["end_state"], dtype=np.float32)))
+        report(made["replayed"], len(films) + len(failures), "pictures")
+        return [smaller(picture, SIZE) for picture in pictures]
+
+    for episode in films:
+        steps = len(episode["actions"])
+        path = folder / f"film-{episode['asked']}.gif"
+        pictures = play(episode, sorted({*range(0, steps + 1, step), steps}))
+        write_bytes(path, gif(pictures, FILM_RATE))
+        made["films"].append({**_caption(episode), "file": str(path)})
+    for episode in failures:
+        path = folder / f"failure-{episode['id']}.jpg"
+        if episode not in complete:  # refused, so nothing happened
+            made["failures"].append({**_caption(episode), "file": None})
+            continue
+        write_bytes(path, encode(play(episode, [len(episode["actions"])])[0], "JPEG"))
+        made["failures"].append({**_caption(episode), "file": str(path)})
+    env.close()
+    return made
+
+
+def _caption(episode: Episode) -> dict[str, Any]:
+    return {key: value for key, value in episode.items() if key not in ("actions", "end_state")}

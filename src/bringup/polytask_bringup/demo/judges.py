@@ -1,0 +1,23 @@
+"""Which tasks are done at the end of an episode, whatever was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def done_tasks(suite: str, tasks: Sequence[str], states: NDArray[np.float32]) -> list[str] | None:
+    """Tasks whose predicate held over the newest of ``states`` float32 (T, n), as long as success asks for.
+
+    None for a suite whose tasks cannot be judged from the state alone.
+    """
+    if suite != "tabletop":
+        return None
+    from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, JUDGES
+
+    newest = states[-HOLD_STEPS:]
+    if len(newest) < HOLD_STEPS:
+        return []
+    return [task for task in tasks if all(JUDGES[task](state)[0] for state in newest)]
