@@ -1,0 +1,1 @@
+"""Learning algorithms of an expert: behaviour cloning, and n-step DDPG regularised with it."""

@@ -1,0 +1,76 @@
+"""Behaviour cloning: the pre-training of an expert, and the control that reinforcement learning has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from polytask_policy.networks import Actor
+
+
+@dataclass(frozen=True)
+class CloningConfig:
+    """Behaviour cloning by mean squared error."""
+
+    steps: int = 1000
+    learning_rate: float = 1e-3
+    batch_size: int = 128
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name in ("steps", "learning_rate", "batch_size"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"cloning.{name} must be positive, not {getattr(self, name)}")
+
+
+SCALES = {"m": 0.1, "m/s": 0.5, "rad": 0.5, "rad/s": 2.0, "1": 1.0}
+"""What a state entry is divided by after centring, by its unit. A demonstration's own spread is no measure: most
+entries hardly move in one, and would be blown up where a start differs."""
+
+
+def state_scales(units: Sequence[str]) -> NDArray[np.float32]:
+    """Return the scales float32 (n,) of state entries in these units. Raises ValueError for an unknown unit."""
+    unknown = sorted(set(units) - set(SCALES))
+    if unknown:
+        raise ValueError(f"no scale is known for the units {', '.join(unknown)}; there are: {', '.join(SCALES)}")
+    return np.array([SCALES[unit] for unit in units], dtype=np.float32)
+
+
+def pairs(
+    demonstrations: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Stack demonstrations, each (states (T+1, n), actions (T, k)), into states (N, n) and actions (N, k)."""
+    states = np.concatenate([states[: len(actions)] for states, actions in demonstrations]).astype(np.float32)
+    return states, np.concatenate([actions for _, actions in demonstrations]).astype(np.float32)
+
+
+def clone(
+    states: NDArray[np.float32],
+    actions: NDArray[np.float32],
+    hidden: tuple[int, ...],
+    scales: NDArray[np.float32],
+    config: CloningConfig,
+    seed: int,
+) -> Actor:
+    """Return an actor trained on states (N, n) and actions (N, k); the same arguments give the same actor.
+
+    ``scales`` (n,) divide the centred state, see :func:`state_scales`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        actor = Actor(states.shape[1], actions.shape[1], hidden)
+    generator = torch.Generator().manual_seed(seed)
+    x, y = torch.from_numpy(states), torch.from_numpy(actions)
+    actor.normaliser.set(x.mean(0), torch.from_numpy(scales))
+    optimizer = torch.optim.Adam(actor.parameters(), lr=config.learning_rate, fused=True)
+    for _ in range(config.steps):
+        index = torch.randint(len(x), (config.batch_size,), generator=generator)
+        loss = (actor(x[index]) - y[index]).square().sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return actor

@@ -1,0 +1,156 @@
+"""DrQ-v2's n-step DDPG on states, with a behaviour-cloning term in the actor's loss (PolyTask Eqs. 1, 6, 7, 8)."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from polytask_policy.networks import Actor
+from polytask_trainer.replay import Batch
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """Hyper-parameters of the agent; comments give the paper's value (Table IV) where this one differs."""
+
+    hidden: tuple[int, ...] = (128, 128)
+    """Hidden layers of actor and critics (paper: 1024 wide, for pixels)."""
+    learning_rate: float = 3e-4
+    """Adam, actor and critics (paper: 1e-4, for 50 times the steps)."""
+    batch_size: int = 128
+    """Transitions, and demonstration pairs, per update (paper: 256)."""
+    gamma: float = 0.99
+    n_step: int = 3
+    critic_rate: float = 0.01
+    """Polyak rate of the target critics."""
+    noise: float = 0.1
+    """Standard deviation of the exploration and of the actor's smoothing noise."""
+    noise_clip: float = 0.3
+    """Bound of the smoothing noise."""
+    bc_lambda: float = 0.25
+    """lambda of Eq. 1: share of the behaviour-cloning loss."""
+    bc_alpha: float = 0.3
+    """alpha of Eq. 1: its weight."""
+    bc_noise: float = 0.1
+    """Standard deviation under which the demonstrated actions' negative log likelihood is that loss, as in the papers'
+    code: the squared error of the paper's Eq. 1 divided by 2 bc_noise^2."""
+    average_rate: float = 0.002
+    """Rate at which the averaged actor, which is the one that is kept, follows the trained one."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not self.hidden or any(size < 1 for size in self.hidden):
+            raise ValueError(f"agent.hidden must be positive sizes, not {self.hidden}")
+        for name in ("learning_rate", "batch_size", "n_step"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"agent.{name} must be positive, not {getattr(self, name)}")
+        for name in ("gamma", "critic_rate", "bc_lambda", "average_rate"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"agent.{name} must lie in [0, 1], not {getattr(self, name)}")
+        for name in ("noise", "noise_clip", "bc_alpha"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"agent.{name} must not be negative, not {getattr(self, name)}")
+
+
+class TwinCritic(nn.Module):
+    """Two Q networks evaluated as one batch of matrix products: (states (B, n), actions (B, k)) -> (2, B)."""
+
+    def __init__(self, inputs: int, hidden: tuple[int, ...], generator: torch.Generator) -> None:
+        super().__init__()
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for size, out in itertools.pairwise((inputs, *hidden, 1)):
+            weight = torch.empty(2, size, out)
+            for one in weight:
+                nn.init.orthogonal_(one, generator=generator)
+            self.weights.append(nn.Parameter(weight))
+            self.biases.append(nn.Parameter(torch.zeros(2, 1, out)))
+
+    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Return both estimates; ``states`` are normalised."""
+        x = torch.cat([states, actions], dim=1).expand(2, -1, -1)
+        for weight, bias in itertools.islice(zip(self.weights, self.biases, strict=True), len(self.weights) - 1):
+            x = torch.relu(torch.baddbmm(bias, x, weight))
+        return torch.baddbmm(self.biases[-1], x, self.weights[-1]).squeeze(2)
+
+
+class DDPG:
+    """The agent: a deterministic actor, two critics with slow targets, and demonstrations that hold the actor."""
+
+    def __init__(
+        self,
+        actor: Actor,
+        demonstrations: tuple[NDArray[np.float32], NDArray[np.float32]],
+        config: AgentConfig,
+        generator: torch.Generator,
+    ) -> None:
+        """``actor`` is pre-trained on ``demonstrations``: states (N, n) and actions (N, k)."""
+        self.config, self.generator = config, generator
+        self.actor, self.average = actor, copy.deepcopy(actor)
+        self.critic = TwinCritic(actor.state_size + actor.action_size, config.hidden, generator)
+        self.target = copy.deepcopy(self.critic)
+        self.actor_optimizer = torch.optim.Adam(actor.parameters(), lr=config.learning_rate, fused=True)
+        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.learning_rate, fused=True)
+        self._demo_states, self._demo_actions = (torch.from_numpy(array) for array in demonstrations)
+
+    @torch.no_grad()
+    def act(self, state: NDArray[np.float32], noise: float) -> NDArray[np.float32]:
+        """Return the action float32 (k,) for a state float32 (n,), with Gaussian noise, within [-1, 1]."""
+        mean = self.actor(torch.from_numpy(state))
+        return (mean + noise * self._normal(mean)).clamp(-1.0, 1.0).numpy()
+
+    def update(self, batch: Batch, train_actor: bool = True) -> dict[str, Tensor]:
+        """One step of the critics and, unless told otherwise, of the actor; returns losses for the log."""
+        normalise = self.actor.normaliser
+        states, next_states = normalise(batch.state), normalise(batch.next_state)
+        log = self._update_critic(batch, states, next_states)
+        if train_actor:
+            log |= self._update_actor(states)
+        return log
+
+    def _update_critic(self, batch: Batch, states: Tensor, next_states: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            smoothed = self._smoothed(torch.tanh(self.actor.layers(next_states)))
+            value = self.target(next_states, smoothed).amin(0)
+            y = batch.reward + batch.discount * value  # Eq. 8
+        q = self.critic(states, batch.action)
+        loss = (q - y).square().mean(1).sum()  # Eq. 7
+        self.critic_optimizer.zero_grad()
+        loss.backward()
+        self.critic_optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.target.parameters()), list(self.critic.parameters()), self.config.critic_rate
+            )
+        return {"critic_loss": loss.detach(), "q": y.mean()}
+
+    def _update_actor(self, states: Tensor) -> dict[str, Tensor]:
+        config = self.config
+        index = torch.randint(len(self._demo_states), (config.batch_size,), generator=self.generator)
+        demo = self.actor.normaliser(self._demo_states[index])
+        actions = torch.tanh(self.actor.layers(torch.cat([states, demo])))
+        own, cloned = actions[: len(states)], actions[len(states) :]
+        q = self.critic(states, self._smoothed(own)).amin(0).mean()
+        bc = (cloned - self._demo_actions[index]).square().sum(1).mean() / (2.0 * config.bc_noise**2)
+        loss = -(1.0 - config.bc_lambda) * q + config.bc_alpha * config.bc_lambda * bc  # Eq. 1
+        self.actor_optimizer.zero_grad()
+        loss.backward(inputs=list(self.actor.layers.parameters()))  # the critics' own gradients are not wanted here
+        self.actor_optimizer.step()
+        with torch.no_grad():
+            pairs = list(self.average.layers.parameters()), list(self.actor.layers.parameters())
+            torch._foreach_lerp_(*pairs, config.average_rate)
+        return {"actor_loss": loss.detach(), "bc_loss": bc.detach()}
+
+    def _smoothed(self, mean: Tensor) -> Tensor:
+        noise = (self.config.noise * self._normal(mean)).clamp(-self.config.noise_clip, self.config.noise_clip)
+        # Clamp the value but pass the gradient, as DrQ-v2's truncated normal does.
+        noisy = mean + noise
+        return noisy + (noisy.clamp(-1.0, 1.0) - noisy).detach()
+
+    def _normal(self, like: Tensor) -> Tensor:
+        return torch.empty_like(like).normal_(generator=self.generator)

@@ -1,0 +1,119 @@
+"""Settings of learning an expert, read from YAML into documented dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from polytask_trainer.agents.bc import CloningConfig
+from polytask_trainer.agents.ddpg import AgentConfig
+from polytask_trainer.rewards.matching import MatchingConfig
+
+
+class ConfigError(ValueError):
+    """A settings file does not fit; says where, what, and what is known."""
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """Learning one expert: the schedule, and the settings of its parts."""
+
+    steps: int = 12000
+    """Agent steps in the environment, seed episodes included."""
+    reward: Literal["ot", "environment"] = "ot"
+    """Matching the demonstration by optimal transport, or the environment's own reward."""
+    environment_reward_scale: float = 0.1
+    horizon_factor: float = 1.4
+    """Steps of a training episode, as a multiple of the longest demonstration's: success is not known in training."""
+    seed_episodes: int = 8
+    """Episodes of the cloned policy with ``seed_noise``, before any update."""
+    seed_noise: float = 0.3
+    critic_updates: int = 500
+    """Updates of the critics alone after the seed episodes; a critic at random would undo the cloned policy."""
+    updates_per_step: float = 1.0
+    """Gradient steps per agent step, made when an episode has ended (its rewards are known only then)."""
+    goal_pictures: int = 64
+    """Pictures of final states, of the rollouts on fresh training starts that match best."""
+    goal_rollouts: int = 80
+    """Rollouts of the finished expert from which those are chosen."""
+    checkpoint_seconds: float = 20.0
+    """A resumable state is written at the first end of an episode after this time."""
+    seed: int = 0
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    cloning: CloningConfig = field(default_factory=CloningConfig)
+    matching: MatchingConfig = field(default_factory=MatchingConfig)
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.reward not in ("ot", "environment"):
+            raise ValueError(f"reward must be ot or environment, not {self.reward!r}")
+        for name in ("steps", "seed_episodes", "goal_pictures", "environment_reward_scale"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        for name in ("seed_noise", "critic_updates", "updates_per_step", "checkpoint_seconds", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
+        if not self.horizon_factor >= 1.0:
+            raise ValueError(f"horizon_factor must be at least 1, not {self.horizon_factor}")
+        if self.goal_rollouts < self.goal_pictures:
+            raise ValueError("goal_rollouts must be at least goal_pictures")
+
+
+def load_learn_config(path: Path | str, **overrides: Any) -> LearnConfig:
+    """Read a YAML file into a LearnConfig; ``overrides`` replace top-level entries. Raises ConfigError."""
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+    return learn_config({**data, **overrides} if isinstance(data, Mapping) else data, str(path))
+
+
+def learn_config(data: Any, where: str = "settings") -> LearnConfig:
+    """Build a LearnConfig from nested mappings (what ``dataclasses.asdict`` gives). Raises ConfigError."""
+    parts = {"agent": AgentConfig, "cloning": CloningConfig, "matching": MatchingConfig}
+    values = _checked(LearnConfig, data, where)
+    for name, kind in parts.items():
+        if name in values:
+            values[name] = _made(kind, _checked(kind, values[name], f"{where}: {name}"), f"{where}: {name}")
+    made: LearnConfig = _made(LearnConfig, values, where)
+    return made
+
+
+def _checked(kind: type, data: Any, where: str) -> dict[str, Any]:
+    """Return ``data`` as keyword arguments of the dataclass ``kind``: known names, numbers where numbers belong."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{where}: must be a mapping, not {type(data).__name__}")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(data) - set(fields))
+    if unknown:
+        raise ConfigError(f"{where}: unknown settings {', '.join(map(str, unknown))}; known: {', '.join(fields)}")
+    values: dict[str, Any] = {}
+    for name, value in data.items():
+        wanted = str(fields[name].type)
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if wanted == "int" and not (numeric and int(value) == value):
+            raise ConfigError(f"{where}: {name} must be a whole number, not {value!r}")
+        if wanted == "float" and not numeric:
+            raise ConfigError(f"{where}: {name} must be a number, not {value!r}")
+        if wanted == "tuple[int, ...]" and not (isinstance(value, list | tuple) and all(map(_is_int, value))):
+            raise ConfigError(f"{where}: {name} must be a list of whole numbers, not {value!r}")
+        values[name] = int(value) if wanted == "int" else float(value) if wanted == "float" else value
+        if isinstance(value, list):
+            values[name] = tuple(value)
+    return values
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _made(kind: type, values: dict[str, Any], where: str) -> Any:
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error

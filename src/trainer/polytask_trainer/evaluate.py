@@ -1,0 +1,113 @@
+"""Success rates on starts never trained on, with confidence intervals.
+
+Start seeds are kept apart by range: demonstrations below 10,000, evaluation from 10,000 up to 999,999, training from
+1,000,000 (:func:`training_seed`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+Policy = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Action float32 (k,) for a state float32 (n,)."""
+
+EVALUATION_SEEDS = 10_000
+TRAINING_SEEDS = 1_000_000
+_EPISODES_PER_RUN = 100_000
+
+
+def evaluation_seeds(count: int, first: int = 0) -> range:
+    """Start seeds of ``count`` evaluation episodes, from the ``first`` on."""
+    return range(EVALUATION_SEEDS + first, EVALUATION_SEEDS + first + count)
+
+
+def training_seed(run_seed: int, episode: int) -> int:
+    """Start seed of a training episode: other runs have others, and evaluation has none of them."""
+    return TRAINING_SEEDS + run_seed * _EPISODES_PER_RUN + episode
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Outcomes of evaluation episodes, in the order of their seeds."""
+
+    seeds: tuple[int, ...]
+    successes: tuple[bool, ...]
+    lengths: tuple[int, ...]
+    """Steps until success, or all steps of a failure."""
+    returns: tuple[float, ...]
+    """Sums of the environment's reward."""
+
+    @property
+    def rate(self) -> float:
+        """Share of successes."""
+        return sum(self.successes) / len(self.successes)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % Wilson interval of the success rate."""
+        return wilson(sum(self.successes), len(self.successes))
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures as JSON-able values."""
+        low, high = self.interval
+        return {
+            "episodes": len(self.seeds),
+            "first_seed": self.seeds[0],
+            "success": self.rate,
+            "low": low,
+            "high": high,
+            "mean_length": float(np.mean(self.lengths)),
+            "failed_seeds": [s for s, ok in zip(self.seeds, self.successes, strict=True) if not ok],
+        }
+
+
+def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson score interval of a proportion; (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    p, spread = successes / trials, z * z / trials
+    centre = p + spread / 2
+    half = z * math.sqrt(p * (1 - p) / trials + spread / (4 * trials))
+    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
+
+
+def evaluate(
+    policy: Policy,
+    env: gymnasium.Env[Any, Any],
+    seeds: Sequence[int],
+    horizon: int | None = None,
+    on_episode: Callable[[int, bool], None] | None = None,
+) -> Evaluation:
+    """Run one episode per seed, each until success or ``horizon`` steps (None: the environment's truncation).
+
+    ``on_episode(index, success)`` is called after each. Raises ValueError without seeds.
+    """
+    if not seeds:
+        raise ValueError("evaluate: there are no seeds")
+    successes, lengths, returns = [], [], []
+    for index, seed in enumerate(seeds):
+        observation, _ = env.reset(seed=int(seed))
+        total, steps, success, over = 0.0, 0, False, False
+        while not (over or success or (horizon is not None and steps >= horizon)):
+            observation, reward, terminated, truncated, info = env.step(policy(observation["state"]))
+            total, steps, success = total + float(reward), steps + 1, bool(info["success"])
+            over = terminated or truncated
+        successes.append(success)
+        lengths.append(steps)
+        returns.append(total)
+        if on_episode is not None:
+            on_episode(index, success)
+    return Evaluation(tuple(map(int, seeds)), tuple(successes), tuple(lengths), tuple(returns))
+
+
+def random_policy(action_size: int, seed: int = 0) -> Policy:
+    """Uniform random actions: a control for tasks that succeed by chance."""
+    rng = np.random.default_rng(seed)
+    return lambda _: rng.uniform(-1.0, 1.0, action_size).astype(np.float32)

@@ -1,0 +1,246 @@
+"""Learn an expert for one task from its demonstrations: clone, then improve by demonstration-guided RL (Algorithm 1).
+
+The environment's success signal is written to the log for people to look at; nothing that is learned, and no choice
+of what is kept, depends on it.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from polytask_policy.checkpoint import write_atomically
+from polytask_policy.description import Description
+from polytask_policy.expert import ExpertPolicy
+from polytask_trainer.agents.bc import clone, pairs, state_scales
+from polytask_trainer.agents.ddpg import DDPG
+from polytask_trainer.config import LearnConfig
+from polytask_trainer.evaluate import Policy, training_seed
+from polytask_trainer.progress import ProgressLog
+from polytask_trainer.replay import Replay
+from polytask_trainer.rewards.features import absolute_features, parse_features
+from polytask_trainer.rewards.matching import MatchingReward
+from polytask_trainer.training_state import Counters, fingerprint, load_training, save_training
+
+
+class Demonstration(Protocol):
+    """What is needed of a recorded episode: state float32 (T+1, n), action float32 (T, k)."""
+
+    @property
+    def state(self) -> NDArray[np.float32]:
+        """States, that of the reset first."""
+        ...
+
+    @property
+    def action(self) -> NDArray[np.float32]:
+        """Actions; entry t answers state t."""
+        ...
+
+
+@dataclass(frozen=True)
+class LearnResult:
+    """Outcome: ``finished`` is False when it was stopped, and the same call carries on from there."""
+
+    finished: bool
+    steps: int
+    seconds: float
+    """Time of all sittings."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One episode: states (T+1, n), actions (T, k), rewards (T,) of the environment, success at its end."""
+
+    states: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    rewards: NDArray[np.float32]
+    success: bool
+
+
+def rollout(env: gymnasium.Env[Any, Any], policy: Policy, seed: int, horizon: int) -> Rollout:
+    """Run ``policy`` for exactly ``horizon`` steps from the start given by ``seed``."""
+    observation, _ = env.reset(seed=seed)
+    states, actions, rewards, success = [observation["state"]], [], [], False
+    for _ in range(horizon):
+        action = policy(observation["state"])
+        observation, reward, _, truncated, info = env.step(action)
+        states.append(observation["state"])
+        actions.append(action)
+        rewards.append(reward)
+        success = success or bool(info["success"])
+        if truncated:
+            break
+    return Rollout(np.stack(states), np.stack(actions), np.array(rewards, dtype=np.float32), success)
+
+
+def learn_expert(
+    config: LearnConfig,
+    env_factory: Callable[[], gymnasium.Env[Any, Any]],
+    demonstrations: Sequence[Demonstration],
+    description: Description,
+    output: Path | str,
+    *,
+    on_progress: Callable[[dict[str, Any]], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> LearnResult:
+    """Learn the task of the environment and write the expert's run folder ``output``.
+
+    The same call resumes from the last checkpoint, and gives the same expert as one that was never stopped.
+    ``on_progress`` gets phase, step, total_steps, episode_reward and elapsed after every episode; ``should_stop`` is
+    asked then too. Raises FeatureError, ValueError (no or unfit demonstrations) and ResumeError.
+    """
+    env = env_factory()
+    try:
+        learner = _Learner(config, env, demonstrations, description, Path(output), on_progress, should_stop)
+        return learner.run()
+    finally:
+        env.close()
+
+
+class _Learner:
+    def __init__(
+        self,
+        config: LearnConfig,
+        env: gymnasium.Env[Any, Any],
+        demonstrations: Sequence[Demonstration],
+        description: Description,
+        output: Path,
+        on_progress: Callable[[dict[str, Any]], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        self.config, self.env, self.output, self.description = config, env, output, description
+        self._demonstrations = _checked(demonstrations, env)
+        self.should_stop = should_stop or (lambda: False)
+        longest = max(len(action) for _, action in self._demonstrations)
+        self.horizon = min(round(config.horizon_factor * longest), env.get_wrapper_attr("horizon"))
+        self.identity = fingerprint(config, description.tasks[0], [a for pair in self._demonstrations for a in pair])
+        self.log = ProgressLog(output, config.steps, on_progress)
+        self.matching = self._matching_reward()
+
+    def _matching_reward(self) -> MatchingReward | None:
+        if self.config.reward == "environment":
+            return None
+        names = self.env.get_wrapper_attr("state_names")
+        if self.config.matching.features == "absolute":
+            features = absolute_features(names)
+        else:
+            task = self.env.get_wrapper_attr("tasks")[self.env.get_wrapper_attr("task")]
+            features = parse_features(task.features, names)
+        states = [states for states, _ in self._demonstrations]
+        return MatchingReward(states, features, self.horizon, self.config.matching)
+
+    def run(self) -> LearnResult:
+        """Go through all phases, from wherever the last sitting stopped."""
+        started = time.monotonic()
+        config = self.config
+        self.log.phase("bc", Counters())
+        scales = state_scales(units(self.description))
+        cloned = clone(*pairs(self._demonstrations), config.agent.hidden, scales, config.cloning, config.seed)
+        generator = torch.Generator().manual_seed(config.seed)
+        agent = DDPG(cloned, pairs(self._demonstrations), config.agent, generator)
+        sizes = (agent.actor.state_size, agent.actor.action_size)
+        replay = Replay(config.steps + self.horizon, *sizes, config.agent.n_step, config.agent.gamma)
+        training = self.output / "training"
+        counters = load_training(training, agent, replay, self.matching, self.identity) or Counters()
+        self.log.resume(counters)
+        earlier, saved = counters.seconds, time.monotonic()
+        while counters.step < config.steps:
+            if self.should_stop():
+                save_training(training, agent, replay, self.matching, counters, self.identity)
+                return LearnResult(False, counters.step, counters.seconds)
+            self._episode(agent, replay, counters)
+            counters.seconds = earlier + time.monotonic() - started
+            if time.monotonic() - saved > config.checkpoint_seconds or counters.step >= config.steps:
+                save_training(training, agent, replay, self.matching, counters, self.identity)
+                saved = time.monotonic()
+        self._finish(agent, replay, counters)
+        counters.seconds = earlier + time.monotonic() - started
+        self.log.close()
+        return LearnResult(True, counters.step, counters.seconds)
+
+    def _episode(self, agent: DDPG, replay: Replay, counters: Counters) -> None:
+        """One episode, its rewards, and the updates that it pays for."""
+        config = self.config
+        seeding = counters.episode < config.seed_episodes
+        noise = config.seed_noise if seeding else config.agent.noise
+        start = training_seed(config.seed, counters.episode)
+        episode = rollout(self.env, lambda state: agent.act(state, noise), start, self.horizon)
+        rewards = self._rewards(episode)
+        replay.add(episode.states, episode.actions, rewards)
+        counters.step += len(rewards)
+        counters.episode += 1
+        losses: dict[str, float] = {}
+        if counters.episode == config.seed_episodes:
+            for _ in range(config.critic_updates):
+                agent.update(replay.sample(config.agent.batch_size, agent.generator), train_actor=False)
+        elif not seeding:
+            updates = round(config.updates_per_step * len(rewards))
+            for _ in range(updates):
+                last = agent.update(replay.sample(config.agent.batch_size, agent.generator))
+            counters.updates += updates
+            losses = {name: float(value) for name, value in last.items()} if updates else {}
+        self.log.episode("seed" if seeding else "rl", counters, float(rewards.sum()), episode.success, losses)
+
+    def _rewards(self, episode: Rollout) -> NDArray[np.float32]:
+        if self.matching is None:
+            return self.config.environment_reward_scale * episode.rewards
+        return self.matching(episode.states)
+
+    def _finish(self, agent: DDPG, replay: Replay, counters: Counters) -> None:
+        """Write what distillation and the server need: pictures of reached goals, visited states, the expert."""
+        self.log.phase("pictures", counters)
+        policy = ExpertPolicy(agent.average, self.description)
+        found: list[tuple[float, NDArray[np.uint8]]] = []
+        for index in range(self.config.goal_rollouts):
+            start = training_seed(self.config.seed, counters.episode + index)
+            episode = rollout(self.env, policy.act, start, self.horizon)
+            found.append((float(self._rewards(episode).sum()), np.asarray(self.env.render(), dtype=np.uint8)))
+        found.sort(key=lambda pair: -pair[0])
+        pictures = np.stack([picture for _, picture in found[: self.config.goal_pictures]])
+        _write_npz(self.output / "goal_images.npz", images=pictures)
+        _write_npz(self.output / "replay.npz", states=replay.states())
+        policy.save(self.output, steps=counters.step, seed=self.config.seed, settings=asdict(self.config))
+
+
+def units(description: Description) -> tuple[str, ...]:
+    """Units of the state's entries, from the embodiment. Raises ValueError where it does not name them all."""
+    known = {field["name"]: field["unit"] for field in description.embodiment.get("state", ())}
+    missing = [name for name in description.state_names if name not in known]
+    if missing:
+        raise ValueError(f"the embodiment gives no unit for the state's {', '.join(missing)}")
+    return tuple(known[name] for name in description.state_names)
+
+
+def _write_npz(path: Path, **arrays: NDArray[Any]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def _checked(
+    demonstrations: Sequence[Demonstration], env: gymnasium.Env[Any, Any]
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Return (states, actions) of each demonstration, refusing what does not fit the environment."""
+    if not demonstrations:
+        raise ValueError("there is no demonstration to learn from: record at least one of this task")
+    state_size, action_size = len(env.get_wrapper_attr("state_names")), env.action_space.shape[0]  # type: ignore[index]
+    for index, demonstration in enumerate(demonstrations):
+        steps = len(demonstration.action)
+        wanted = ((steps + 1, state_size), (steps, action_size))
+        if steps == 0 or (demonstration.state.shape, demonstration.action.shape) != wanted:
+            raise ValueError(
+                f"demonstration {index} has states {demonstration.state.shape} and actions "
+                f"{demonstration.action.shape}; this environment needs (T+1, {state_size}) and (T, {action_size})"
+            )
+        if not (np.isfinite(demonstration.state).all() and np.isfinite(demonstration.action).all()):
+            raise ValueError(f"demonstration {index} has values that are not finite")
+    return [(d.state.astype(np.float32), d.action.astype(np.float32)) for d in demonstrations]

@@ -1,0 +1,102 @@
+"""The reward of matching a demonstration by optimal transport (PolyTask Eqs. 3 to 5), no environment reward in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polytask_trainer.rewards.features import Features
+from polytask_trainer.rewards.sinkhorn import sinkhorn
+
+
+@dataclass(frozen=True)
+class MatchingConfig:
+    """How a trajectory is matched with a demonstration; the defaults are what the ablation found best."""
+
+    plan: Literal["transport", "nearest"] = "transport"
+    """Optimal transport, or each frame to its nearest demonstration frame (ablation)."""
+    features: Literal["relations", "absolute"] = "relations"
+    """The task's declared relations, or the whole state (ablation)."""
+    cost: Literal["euclidean", "cosine"] = "euclidean"
+    """Cosine is the paper's, for learned features; relations measured in metres lose their size under it."""
+    reward: Literal["exp", "cost"] = "exp"
+    """exp(-matched cost), so scaled that a perfect episode sums to 10; or Eq. 5, the negative cost, so scaled that the
+    first episode sums to -10 (the papers' reward scale factor)."""
+    epsilon: float = 0.02
+    """Entropic regularisation, in units of the cost (one feature scale)."""
+    time_weight: float = 1.0
+    """Weight of |i/T - j/T'| in the cost that finds the plan; not part of the reward."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name, allowed in (
+            ("plan", ("transport", "nearest")),
+            ("features", ("relations", "absolute")),
+            ("cost", ("euclidean", "cosine")),
+            ("reward", ("exp", "cost")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"matching.{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        if not self.epsilon > 0.0 or not self.time_weight >= 0.0:
+            raise ValueError("matching.epsilon must be positive and matching.time_weight not negative")
+
+
+REWARD_SUM = 10.0
+
+
+class MatchingReward:
+    """Rewards of a whole episode: how well it can be transported onto the demonstration that it matches best.
+
+    A demonstration ends when its task is done, a training episode at its horizon; so the demonstration's last frame
+    is held until that horizon, and arriving early and staying there is what matches.
+    """
+
+    def __init__(
+        self,
+        demonstrations: Sequence[NDArray[np.float32]],
+        features: Features,
+        horizon: int,
+        config: MatchingConfig | None = None,
+    ) -> None:
+        """Take demonstrations float32 (T'+1, n), reset state first; ``horizon`` steps make a training episode."""
+        self.config = config or MatchingConfig()
+        self.features = features
+        self.scale: float | None = None  # of the reward "cost"; set by the first episode, part of the training state
+        self._targets = [torch.from_numpy(_held(features(states)[1:], horizon)) for states in demonstrations]
+
+    def __call__(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rewards float32 (T,) for the T steps of an episode float32 (T+1, n): entry t rewards arriving at t+1."""
+        own = torch.from_numpy(self.features(states)[1:])
+        distances = max((-self._distances(own, target) for target in self._targets), key=lambda d: float(d.sum()))
+        if self.config.reward == "exp":
+            return (REWARD_SUM / len(own) * distances.exp()).to(torch.float32).numpy()
+        if self.scale is None:
+            self.scale = REWARD_SUM / max(float(distances.abs().sum()), 1e-6)
+        return (self.scale * distances).to(torch.float32).numpy()
+
+    def _distances(self, own: Tensor, target: Tensor) -> Tensor:
+        """Return the cost of each own frame's mass under the plan, float64 (T,) >= 0; T times Eq. 5 with its sign."""
+        cost = _cost(own, target, self.config.cost)
+        t = torch.arange(1, len(own) + 1, dtype=cost.dtype) / len(own)
+        s = torch.arange(1, len(target) + 1, dtype=cost.dtype) / len(target)
+        timed = cost + self.config.time_weight * (t.unsqueeze(1) - s).abs()
+        if self.config.plan == "nearest":
+            return cost.gather(1, timed.argmin(1, keepdim=True)).squeeze(1)
+        return len(own) * (sinkhorn(timed, self.config.epsilon).plan * cost).sum(1)
+
+
+def _cost(own: Tensor, target: Tensor, kind: str) -> Tensor:
+    if kind == "cosine":
+        return 1.0 - torch.nn.functional.normalize(own, dim=1) @ torch.nn.functional.normalize(target, dim=1).T
+    return torch.cdist(own, target, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _held(frames: NDArray[np.float64], horizon: int) -> NDArray[np.float64]:
+    missing = horizon - len(frames)
+    return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing > 0 else frames

@@ -1,0 +1,97 @@
+"""The resumable state of an expert's training: everything that the next episode depends on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from polytask_trainer.agents.ddpg import DDPG
+from polytask_trainer.config import LearnConfig
+from polytask_trainer.replay import Replay
+from polytask_trainer.rewards.matching import MatchingReward
+
+KIND = "expert-training"
+_OPTIMIZERS = ("actor_optimizer", "critic_optimizer")
+_NETWORKS = ("actor", "average", "critic", "target")
+
+
+class ResumeError(Exception):
+    """The folder holds the training of something else; says what differs and what to do."""
+
+
+@dataclasses.dataclass
+class Counters:
+    """How far a training is; ``seconds`` is its time over all of its sittings."""
+
+    step: int = 0
+    episode: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+
+
+def fingerprint(config: LearnConfig, task: str, arrays: Sequence[np.ndarray[Any, Any]]) -> str:
+    """Identify a training: its settings, task and demonstrations."""
+    settings = dataclasses.asdict(config)
+    del settings["checkpoint_seconds"]  # has no say in the result
+    digest = hashlib.sha256(json.dumps([settings, task], sort_keys=True).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def save_training(
+    folder: Path, agent: DDPG, replay: Replay, reward: MatchingReward | None, counters: Counters, identity: str
+) -> None:
+    """Write the state as one checkpoint, replacing the last."""
+    tensors: dict[str, Tensor] = {"generator": agent.generator.get_state()}
+    for name in _NETWORKS:
+        tensors |= {f"{name}.{key}": value for key, value in getattr(agent, name).state_dict().items()}
+    for name in _OPTIMIZERS:
+        for index, entry in getattr(agent, name).state_dict()["state"].items():
+            tensors |= {f"{name}.{index}.{key}": value for key, value in entry.items()}
+    tensors |= {f"replay.{key}": value for key, value in replay.to_tensors().items()}
+    scale = reward.scale if reward is not None else None
+    meta = {"kind": KIND, "identity": identity, "reward_scale": scale, **dataclasses.asdict(counters)}
+    save_checkpoint(folder, tensors, meta)
+
+
+def load_training(
+    folder: Path, agent: DDPG, replay: Replay, reward: MatchingReward | None, identity: str
+) -> Counters | None:
+    """Restore everything in place and return the counters; None where nothing was saved. Raises ResumeError."""
+    if not has_checkpoint(folder):
+        return None
+    tensors, meta = load_checkpoint(folder, KIND)
+    if meta["identity"] != identity:
+        raise ResumeError(
+            f"{folder} holds a training with other settings or demonstrations: choose another output folder, or "
+            "delete this one to start afresh"
+        )
+    for name in _NETWORKS:
+        getattr(agent, name).load_state_dict(_under(tensors, name))
+    for name in _OPTIMIZERS:
+        optimizer: torch.optim.Optimizer = getattr(agent, name)
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under(tensors, name).items():
+            index, entry = key.split(".", 1)
+            state.setdefault(int(index), {})[entry] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    replay.from_tensors(_under(tensors, "replay"))
+    agent.generator.set_state(tensors["generator"])
+    if reward is not None:
+        reward.scale = meta["reward_scale"]
+    return Counters(meta["step"], meta["episode"], meta["updates"], meta["seconds"])
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    start = len(prefix) + 1
+    return {key[start:]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
