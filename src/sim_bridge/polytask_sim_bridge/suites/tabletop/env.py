@@ -20,6 +20,8 @@ from polytask_sim_bridge.suites.task import SuiteConfig
 Observation = dict[str, npt.NDArray[Any]]
 Vector = npt.NDArray[np.float64]
 
+_UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+
 
 class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     """One task of the tabletop.
@@ -95,7 +97,7 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             self._held = self._held + 1 if done else 0
         self._steps += 1
         truncated = self._steps >= self.horizon
-        if self.data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
+        if any(self.data.warning[kind].number for kind in _UNSTABLE):
             # MuJoCo has put the scene back to its defaults: nothing that follows belongs to this episode.
             truncated, self._held, message = True, 0, "the simulation became unstable"
         info = {"success": self._held >= HOLD_STEPS, "message": message}

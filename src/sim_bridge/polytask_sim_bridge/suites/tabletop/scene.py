@@ -50,6 +50,6 @@ def _cup_xml(colour: str) -> str:
     <body name="cup_{colour}" pos="{CUP_ROW_X} {CUP_ROW_Y[colour]} 0" childclass="cup">
         <joint name="cup_{colour}"/>
         <geom name="cup_{colour}_base" pos="0 0 0.004" size="0.028 0.028 0.004" mass="0.12" material="{colour}"/>
-        <geom type="cylinder" pos="0 0 0.003" size="{radius} 0.002" mass="0" contype="0" conaffinity="0" material="{colour}"/>
+        <geom class="scenery" type="cylinder" pos="0 0 0.003" size="{radius} 0.002" material="{colour}"/>
         {ring}
     </body>"""

@@ -1,0 +1,121 @@
+"""Suites by name, their files, and what a bad file or name says."""
+
+from pathlib import Path
+
+import gymnasium
+import pytest
+import yaml
+from gymnasium.utils.env_checker import check_env
+
+from polytask_sim_bridge.suites import SuiteError, load_suite, make_env, scripted_expert
+
+HELD_OUT = Path(__file__).parents[3] / "config" / "sentences" / "tabletop_heldout.yaml"
+
+
+def test_every_task_is_registered_with_gymnasium() -> None:
+    for suite, count in (("tabletop", 7), ("metaworld", 50)):
+        names = {f"{suite}/{task}" for task in load_suite(suite).tasks}
+        assert len(names) == count
+        assert names <= set(gymnasium.registry)
+
+
+@pytest.mark.filterwarnings("ignore:.*Box observation space.*infinity.*")
+@pytest.mark.parametrize(("task", "cameras"), [("tabletop/peg-blue", True), ("metaworld/drawer-open", False)])
+def test_gymnasiums_checker_is_content(task: str, cameras: bool) -> None:
+    env = gymnasium.make(task, cameras=cameras, render_mode="rgb_array")
+    assert env.unwrapped is env
+    check_env(env)
+    env.close()
+
+
+@pytest.mark.parametrize("suite", ["tabletop", "metaworld"])
+def test_tasks_are_described(suite: str) -> None:
+    config = load_suite(suite)
+    taught = [sentence for task in config.tasks.values() for sentence in task.instructions]
+    assert len(taught) == len(set(taught)), "a sentence belongs to one task"
+    for task in config.tasks.values():
+        assert task.description
+        assert len(task.instructions) >= 12
+        assert len(task.features) >= 1
+
+
+@pytest.mark.parametrize(("suite", "task"), [("tabletop", "reach"), ("metaworld", "reach")])
+def test_features_name_entries_of_the_state(suite: str, task: str) -> None:
+    names = set(make_env(suite, task).state_names)
+    for entry in load_suite(suite).tasks.values():
+        for feature in entry.features:
+            assert set(feature) - {"minus"} == {"name", "kind", "entries", "scale"}
+            assert feature["kind"] in {"value", "displacement", "difference"}
+            assert ("minus" in feature) == (feature["kind"] == "difference")
+            assert set(feature["entries"]) | set(feature.get("minus", ())) <= names
+            assert feature["scale"] > 0
+
+
+def test_held_out_sentences_are_not_taught() -> None:
+    held_out = yaml.safe_load(HELD_OUT.read_text("utf-8"))
+    tasks = load_suite("tabletop").tasks
+    assert set(held_out) == set(tasks)
+    taught = {sentence.lower().rstrip(".?") for task in tasks.values() for sentence in task.instructions}
+    every = [sentence.lower().rstrip(".?") for sentences in held_out.values() for sentence in sentences]
+    assert len(every) == len(set(every))
+    assert not taught & set(every)
+    assert all(len(sentences) >= 8 for sentences in held_out.values())
+
+
+def test_cup_sentences_name_their_colour_and_no_other() -> None:
+    held_out = yaml.safe_load(HELD_OUT.read_text("utf-8"))
+    for colour in ("green", "yellow", "blue"):
+        task = f"peg-{colour}"
+        for sentence in (*load_suite("tabletop").tasks[task].instructions, *held_out[task]):
+            assert {c for c in ("green", "yellow", "blue") if c in sentence.lower()} == {colour}, sentence
+
+
+def test_lists_of_tasks() -> None:
+    assert len(load_suite("metaworld").lists["paper16"]) == 16
+    assert load_suite("tabletop").lists["demo"] == (
+        "drawer-open", "drawer-close", "box-open", "peg-green", "peg-yellow",
+    )  # fmt: skip
+
+
+def test_unknown_names_are_refused_with_those_there_are() -> None:
+    with pytest.raises(SuiteError, match="tabletop, metaworld"):
+        make_env("kitchen", "kettle")
+    with pytest.raises(SuiteError, match=r"drawer-open.*peg-blue"):
+        make_env("tabletop", "pour")
+    with pytest.raises(SuiteError, match="reach"):
+        scripted_expert("tabletop", "pour")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"horizon": 0}, "above zero"),
+        ({"tasks": {"reach": {"description": "d"}}}, "phrases"),
+        ({"lists": {"few": ["pour"]}}, "pour"),
+        ({"camera": None}, "camera|NoneType"),
+        ({"camera": {"name": "front", "width": -1, "height": 84}}, "above zero"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_name(tmp_path: Path, change: dict[str, object], complaint: str) -> None:
+    data = {
+        "control_rate": 20,
+        "horizon": 100,
+        "camera": {"name": "front", "width": 84, "height": 84},
+        "tasks": {"reach": {"description": "d", "instructions": ["Reach."]}},
+    }
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(data))
+    assert make_env("tabletop", "reach", config=file).horizon == 100
+    file.write_text(yaml.safe_dump(data | change))
+    with pytest.raises(SuiteError, match=complaint) as error:
+        load_suite("tabletop", file)
+    assert "mine.yaml" in str(error.value)
+
+
+def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("a: [")
+    with pytest.raises(SuiteError, match=r"mine\.yaml.*YAML"):
+        load_suite("tabletop", file)
+    with pytest.raises(SuiteError, match=r"missing\.yaml"):
+        load_suite("tabletop", tmp_path / "missing.yaml")
