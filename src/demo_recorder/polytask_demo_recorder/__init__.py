@@ -1,1 +1,1 @@
-"""Episodes from topics to MCAP, keyboard teleoperation, and the dataset reader."""
+"""Episodes from the topics to files, safe against crashes, and back to arrays; keyboard teleoperation."""

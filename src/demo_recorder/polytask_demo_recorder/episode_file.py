@@ -1,0 +1,108 @@
+"""One episode being written: an MCAP file that is readable up to half a second ago at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from mcap.writer import CompressionType, Writer
+
+from polytask_demo_recorder.definitions import definition
+from polytask_demo_recorder.episode_info import BEGIN_RECORD, RECORD, EpisodeInfo
+from polytask_demo_recorder.folder import next_number, part_path, whole_path
+
+PROFILE = "ros2"
+CHUNK = 1 << 20
+"""Bytes after which a chunk is closed in any case."""
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make renames and new files in a folder survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def start_mcap(stream: BinaryIO) -> Writer:
+    """An MCAP writer as this project uses it; lz4, as it takes the least time."""
+    writer = Writer(stream, chunk_size=CHUNK, compression=CompressionType.LZ4)
+    writer.start(profile=PROFILE, library="polytask_demo_recorder")
+    return writer
+
+
+class EpisodeFile:
+    """Writes ``episode_N.mcap.part`` and renames it when the episode is complete.
+
+    The file stays locked while it is written, so that another recorder on the same folder does not take it for one
+    that was left behind. All methods raise OSError when the disk is full or gone.
+    """
+
+    def __init__(self, folder: Path, info: EpisodeInfo, types: Mapping[str, str]) -> None:
+        """Take the next number in ``folder`` and begin; ``types``: message type of each topic in the file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._stream: BinaryIO
+        while True:
+            self.path = part_path(folder, next_number(folder))
+            # Another recorder may take the same number at this moment.
+            with contextlib.suppress(FileExistsError):
+                self._stream = self.path.open("xb")
+                break
+        fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.messages = 0
+        self._unsynced = True
+        try:
+            self._writer = start_mcap(self._stream)
+            self._writer.add_metadata(BEGIN_RECORD, info.to_record())
+            self._channels = {}
+            self._sequences = dict.fromkeys(types, 0)
+            for topic, type_name in types.items():
+                schema = self._writer.register_schema(type_name, "ros2msg", definition(type_name).encode())
+                self._channels[topic] = self._writer.register_channel(topic, "cdr", schema)
+            self.sync()
+            fsync_folder(folder)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def write(self, topic: str, log_time: int, publish_time: int, data: bytes) -> None:
+        """Add one serialised message; times in ns."""
+        self._writer.add_message(self._channels[topic], log_time, data, publish_time, self._sequences[topic])
+        self._sequences[topic] += 1
+        self.messages += 1
+        self._unsynced = True
+
+    def sync(self) -> None:
+        """Close the current chunk and force everything written so far onto the disk."""
+        if not self._unsynced:
+            return
+        self._writer.flush()
+        os.fsync(self._stream.fileno())
+        self._unsynced = False
+
+    def finish(self, info: EpisodeInfo) -> Path:
+        """Complete the file, with its final description, under its final name; gives that."""
+        self._writer.add_metadata(RECORD, info.to_record())
+        self._writer.finish()
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        target = whole_path(self.path)
+        os.replace(self.path, target)
+        self._stream.close()
+        fsync_folder(target.parent)
+        return target
+
+    def discard(self) -> None:
+        """Throw the episode away."""
+        self.path.unlink(missing_ok=True)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of a file that can no longer be written; what is on the disk stays for the next start to recover."""
+        with contextlib.suppress(OSError):  # what could not be flushed; the descriptor is closed all the same
+            self._stream.close()

@@ -1,0 +1,11 @@
+"""What can be wrong with recordings. Each carries a sentence on what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class RecordingError(ValueError):
+    """A recording that cannot be written or read."""
+
+
+class DatasetError(RecordingError):
+    """A recorded episode, or a folder of them, that cannot be used."""

@@ -1,0 +1,117 @@
+"""After a crash: what was left of an episode becomes a proper MCAP file, marked as aborted."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from polytask_demo_recorder.episode_file import fsync_folder, start_mcap
+from polytask_demo_recorder.episode_info import ABORTED, BEGIN_RECORD, RECORD, EpisodeInfo
+from polytask_demo_recorder.errors import RecordingError
+from polytask_demo_recorder.folder import PART, part_files, recovered_path, whole_path
+from polytask_demo_recorder.records import Damaged, RawMessage, read_records
+
+TEMPORARY = ".recovering"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What became of one file that a recorder had left behind."""
+
+    part: Path
+    path: Path | None
+    """The recovered file; ``None`` when there was nothing to save, or when it failed."""
+    messages: int
+    error: str = ""
+    """Why it could not be recovered; the part file then stays as it is."""
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"{self.part}: could not be recovered, left as it is: {self.error}"
+        if self.path == whole_path(self.part):
+            return f"{self.part}: its recording was interrupted after its last message; it is complete"
+        if self.path is None:
+            return f"{self.part}: its recording was interrupted before the first message; removed"
+        return f"{self.part}: its recording was interrupted; {self.messages} messages recovered to {self.path.name}"
+
+
+def recover(dataset: Path) -> list[Recovery]:
+    """Recover every episode in a dataset whose recorder died. Files that another recorder is writing are left alone.
+
+    Never raises: what fails is reported in the answer.
+    """
+    done = []
+    for part in part_files(dataset):
+        try:
+            with part.open("rb") as stream:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                done.append(_recover(part))
+        except FileNotFoundError:
+            continue  # its recorder finished it just now
+        except (OSError, RecordingError) as error:
+            done.append(Recovery(part, None, 0, str(error)))
+    return done
+
+
+def _recover(part: Path) -> Recovery:
+    temporary = part.with_name(part.name.removesuffix(PART) + TEMPORARY)
+    try:
+        with temporary.open("wb") as stream:
+            messages, complete = _copy(part, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if complete:
+            # Killed between the last byte and the new name.
+            target: Path | None = whole_path(part)
+            os.replace(part, whole_path(part))
+        else:
+            target = recovered_path(part) if messages else None
+            if target is not None:
+                os.replace(temporary, target)
+            part.unlink()
+        fsync_folder(part.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return Recovery(part, target, messages)
+
+
+def _copy(part: Path, stream: BinaryIO) -> tuple[int, bool]:
+    """Copy what can be read of a part file into a proper MCAP file; how many messages, and whether it was complete."""
+    writer = start_mcap(stream)
+    info: EpisodeInfo | None = None
+    channels: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    ended, damage = False, "nothing is missing"
+    try:
+        for record in read_records(part):
+            if isinstance(record, RawMessage):
+                if record.topic not in channels:
+                    schema = writer.register_schema(record.schema.name, record.schema.encoding, record.schema.data)
+                    channels[record.topic] = writer.register_channel(record.topic, "cdr", schema)
+                    counts[record.topic] = 0
+                writer.add_message(
+                    channels[record.topic], record.log_time, record.data, record.publish_time, counts[record.topic]
+                )
+                counts[record.topic] += 1
+            elif record.name == BEGIN_RECORD:
+                info = EpisodeInfo.from_record(record.metadata)
+                writer.add_metadata(BEGIN_RECORD, record.metadata)
+            elif record.name == RECORD:
+                ended = True
+    except Damaged as error:
+        ended, damage = False, str(error)
+    if info is not None:
+        message = f"the recorder was interrupted; recovered afterwards: {damage}"
+        writer.add_metadata(RECORD, info.with_end(ABORTED, message, info.missing).to_record())
+    elif counts:
+        raise RecordingError("it holds messages but no description of the episode")
+    writer.finish()
+    return sum(counts.values()), ended
