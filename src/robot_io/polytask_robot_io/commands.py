@@ -58,6 +58,7 @@ class CommandLimiter:
     """Applies an embodiment's limits to commands, one after another."""
 
     def __init__(self, embodiment: Embodiment) -> None:
+        """``embodiment``: whose limits."""
         self._names = embodiment.command_names
         self._minimum = np.array([value.minimum for value in embodiment.command], dtype=np.float32)
         self._maximum = np.array([value.maximum for value in embodiment.command], dtype=np.float32)
@@ -66,6 +67,7 @@ class CommandLimiter:
         if any(value.max_change is not None for value in embodiment.command):
             rates = [np.inf if value.max_change is None else value.max_change for value in embodiment.command]
             self._max_change = np.array(rates, dtype=np.float32)
+        self._bounds = [(value.minimum, value.maximum) for value in embodiment.command]
         self._last = np.zeros(len(self._names), dtype=np.float32)
 
     def reset(self) -> None:
@@ -79,7 +81,9 @@ class CommandLimiter:
             BadCommand: another number of values than declared, or one that is not finite. The state of the limiter
                 stays as it was.
         """
-        wanted = np.asarray(values, dtype=np.float32)
+        wanted = np.array(values, dtype=np.float32)
+        if self._max_change is None and wanted.shape == self._minimum.shape and self._within(wanted):
+            return CheckedCommand(wanted, ())
         if wanted.shape != self._minimum.shape:
             raise BadCommand(
                 f"command has shape {wanted.shape}, but {len(self._names)} values are declared: "
@@ -97,6 +101,10 @@ class CommandLimiter:
             return CheckedCommand(allowed, ())
         cut = tuple(name for name, one, two in zip(self._names, allowed, wanted, strict=True) if one != two)
         return CheckedCommand(allowed, cut)
+
+    def _within(self, wanted: np.ndarray) -> bool:
+        """Nothing needs to be done: the usual case, a few times quicker value by value. False for nan."""
+        return all(low <= value <= high for value, (low, high) in zip(wanted.tolist(), self._bounds, strict=True))
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Normalised values ``(k,)`` in the declared units: what the robot's driver takes."""

@@ -68,6 +68,7 @@ class Durations:
     """Median and 99th percentile of a duration."""
 
     def __init__(self) -> None:
+        """Without samples."""
         self._samples: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, seconds: float) -> None:

@@ -32,6 +32,7 @@ class Pace:
     simulated_time = True
 
     def __init__(self, node: SimBridgeNode) -> None:
+        """``node``: whose simulation it drives."""
         self.node = node
         self.runner = node.runner
         self.stamp_ns = FIRST_STAMP

@@ -78,19 +78,20 @@ class Publishers:
         return [to_message(self._runner.picture(), stamp, camera.frame) for camera in self._embodiment.cameras]
 
     def observation(self, stamp_ns: int) -> None:
-        """State and status now, with /clock before them where time is simulated."""
+        """State and status now, and /clock where time is simulated.
+
+        The state goes first, because whoever drives waits for it; his clock may then be one period behind its stamp.
+        When the episode has ended the status goes first: he need not answer.
+        """
+        episode, state = self._runner.episode, self.state_message(stamp_ns)
+        if episode.ended:
+            self.status(stamp_ns, episode)
+        self._state_out.publish(state)
         if self._clock_out is not None:
-            self._clock_message.clock = from_ns(stamp_ns)
+            self._clock_message.clock = state.header.stamp
             self._clock_out.publish(self._clock_message)
-        state = self.state_message(stamp_ns)
-        status = self.status_message(stamp_ns, self._runner.episode)
-        if self._runner.episode.ended:
-            # Whoever drives should know before he answers the last observation.
-            self._episode_out.publish(status)
-            self._state_out.publish(state)
-        else:
-            self._state_out.publish(state)
-            self._episode_out.publish(status)
+        if not episode.ended:
+            self.status(stamp_ns, episode)
         if self._joints_out.get_subscription_count():
             positions, velocities = self._runner.env.joint_state()
             self._joints.header.stamp = state.header.stamp

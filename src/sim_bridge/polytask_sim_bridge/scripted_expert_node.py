@@ -1,4 +1,4 @@
-"""A scripted expert at the controls: reads ``state``, publishes ``command``. For demonstrations, and for trying things."""
+"""A scripted expert at the controls: reads ``state``, publishes ``command``. For demonstrations and for trials."""
 
 from __future__ import annotations
 
@@ -90,3 +90,7 @@ class ScriptedExpertNode(Node):
 def main() -> None:
     """Entry point of the executable ``scripted_expert``."""
     sys.exit(run_node(ScriptedExpertNode))
+
+
+if __name__ == "__main__":
+    main()

@@ -151,3 +151,7 @@ def main() -> None:
         return node
 
     sys.exit(run_node(make))
+
+
+if __name__ == "__main__":
+    main()
