@@ -43,7 +43,7 @@ class PlainRenderer:
         except Exception as error:
             raise SuiteError(
                 f"no picture can be rendered ({error}): install an EGL library "
-                "(Debian, Ubuntu: libegl1 libgl1-mesa-dri) and leave MUJOCO_GL unset or set it to egl"
+                "(Debian, Ubuntu: libegl1 libgl1-mesa-dri) and set MUJOCO_GL=egl before Python starts"
             ) from error
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
