@@ -1,0 +1,205 @@
+"""Set-up: what it finds missing, how it mends what was interrupted, and that its files fit together."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from polytask_bringup.environment import packages, system
+from polytask_bringup.environment.layout import Layout, SetupError, read_mark, write_mark
+from polytask_bringup.environment.progress import CommandFailed, Step, run
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+TOOLS = ("bash", "cat", "dirname", "env", "find", "id", "readlink", "sha256sum", "sort", "uname", "python3")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A folder with few programs: no cmake, no compiler, no apt-get."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in TOOLS:
+        (folder / name).symlink_to(sys.executable if name == "python3" else str(shutil.which(name)))
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The front door without an environment behind it."""
+    root = tmp_path / "checkout"
+    (root / "src" / "bringup").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "polytask", root)
+    shutil.copy(REPOSITORY / "requirements.lock", root)
+    shutil.copytree(
+        REPOSITORY / "src" / "bringup" / "polytask_bringup" / "environment",
+        root / "src" / "bringup" / "polytask_bringup" / "environment",
+    )
+    (root / "src" / "bringup" / "polytask_bringup" / "__init__.py").touch()
+    return root
+
+
+def call(checkout: Path, path: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(checkout / "polytask"), "--help"],
+        capture_output=True,
+        text=True,
+        env={"PATH": str(path), **env},
+        timeout=60,
+    )
+
+
+def test_missing_programs_are_named_with_the_command_that_brings_them(checkout, bare):
+    result = call(checkout, bare)
+    assert result.returncode == 1
+    assert "missing: cmake, a C++ compiler (c++), make." in result.stderr
+    assert "sudo apt-get install cmake g++ make" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_no_python(checkout, bare):
+    (bare / "python3").unlink()
+    result = call(checkout, bare)
+    assert result.returncode == 1
+    assert "no Python 3.10, 3.11, 3.12 or 3.13 was found" in result.stderr
+    assert "apt-get install python3" in result.stderr
+
+
+def test_a_distribution_that_is_too_old(checkout, bare):
+    result = call(checkout, bare, ROS_DISTRO="humble")
+    assert result.returncode == 1
+    assert "humble is older than the oldest that will do, jazzy" in result.stderr
+
+
+def test_an_environment_that_is_ready_is_used_at_once(checkout, bare):
+    venv = checkout / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").write_text('#!/bin/sh\necho "$SOURCED $@"\n')
+    (venv / "bin" / "python").chmod(0o755)
+    (venv / "polytask.sh").write_text("export SOURCED=sourced\n")
+    script = (checkout / "polytask").read_text()
+    signature = script[script.index("signature() (") : script.index("suitable() {")]
+    header = f"root={checkout}; distribution=; "
+    text = subprocess.run(["bash", "-c", header + signature + "signature"], capture_output=True, text=True)
+    (venv / "ready").write_text(text.stdout)
+    assert call(checkout, bare).stdout == "sourced -m polytask_bringup --help\n"
+    (checkout / "launch").mkdir()
+    (checkout / "launch" / "new.launch.yaml").touch()
+    assert "setting up" in call(checkout, bare).stderr
+
+
+def test_no_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1.2e9))
+    with pytest.raises(SetupError, match=r"has 1\.2 GB free, and set-up needs 5 GB"):
+        system.check_disk(Layout(tmp_path))
+    layout = Layout(tmp_path)
+    layout.venv.mkdir()
+    write_mark(layout.packages_mark, "x")
+    system.check_disk(layout)  # nothing will be installed
+
+
+def test_root_installs_what_is_missing(tmp_path, monkeypatch):
+    done: list[list[str]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(system, "run", lambda command, *a, **k: done.append(command))
+    need = system.Need("cmake", ("cmake",), lambda: bool(done))
+    monkeypatch.setattr(system, "needs", lambda: [need])
+    monkeypatch.setattr(system, "check_disk", lambda layout: None)
+    system.provide(Layout(tmp_path), Step(1, 1, "test"))
+    assert done == [["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "cmake"]]
+
+    monkeypatch.setattr(system, "needs", lambda: [system.Need("cmake", ("cmake",), lambda: False)])
+    with pytest.raises(SetupError, match="still missing after `apt-get install cmake`: cmake"):
+        system.provide(Layout(tmp_path), Step(1, 1, "test"))
+
+
+def test_this_machine_has_all_it_needs():
+    assert [need.what for need in system.needs() if not need.present()] == []
+
+
+def test_lock_file_is_complete_and_exact():
+    text = (REPOSITORY / "requirements.lock").read_text()
+    alone, resolved = packages.split_lock(text, distribution=False)
+    assert len(resolved) == 1
+    assert resolved[0].startswith("torch==")
+    exact = re.compile(r"^[a-z0-9-]+==[a-z0-9.]+( ; python_version (<|>=|==) \"3\.\d+\")?$")
+    assert [line for line in alone + resolved if not exact.match(line)] == []
+    without, _ = packages.split_lock(text, distribution=True)
+    assert [line for line in alone if line not in without] == [line for line in alone if line.startswith("ros-")]
+
+
+def test_half_unpacked_packages_are_forgotten(tmp_path):
+    site = tmp_path / ".venv" / "lib" / "python3.11" / "site-packages"
+    for name, record in (("whole-1.0", True), ("half-1.0", False)):
+        (site / f"{name}.dist-info").mkdir(parents=True)
+        (site / f"{name}.dist-info" / "METADATA").touch()
+        if record:
+            (site / f"{name}.dist-info" / "RECORD").touch()
+    (site / "~umpy").mkdir()
+    packages.mend_interrupted(Layout(tmp_path))
+    assert [path.name for path in site.iterdir()] == ["whole-1.0.dist-info"]
+
+
+def test_a_virtual_environment_that_does_not_work_is_made_again(tmp_path):
+    layout = Layout(tmp_path)
+    (layout.venv / "bin").mkdir(parents=True)
+    layout.python.write_text("half")
+    (tmp_path / "requirements.lock").touch()
+    packages.provide_venv(layout)
+    before = layout.python.lstat().st_mtime_ns
+    assert subprocess.run([layout.python, "-m", "pip", "--version"], capture_output=True).returncode == 0
+    packages.provide_venv(layout)
+    assert layout.python.lstat().st_mtime_ns == before, "one that works is kept"
+
+
+def test_wheels_are_pointed_at_the_environment(tmp_path, monkeypatch):
+    layout = Layout(tmp_path)
+    (layout.venv / "bin").mkdir(parents=True)
+    layout.python.symlink_to(sys.executable)
+    file = layout.venv / "share" / "rcl" / "cmake" / "targets.cmake"
+    file.parent.mkdir(parents=True)
+    built = "/opt/python/cp311-cp311"
+    file.write_text(f"{built}/lib/python3.11/site-packages/x {built}/include/python3.11 {built}/bin")
+    (file.parent / "binary").write_bytes(b"\xff\xfe /opt/python/cp3")
+    packages.relocate_cmake(layout)
+    purelib, include, prefix = file.read_text().split()
+    assert "/opt/python" not in file.read_text()
+    assert purelib.endswith("site-packages/x")
+    assert Path(include, "Python.h").exists()
+    assert Path(prefix).name == "bin"
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk is full"),
+        ("WARNING: Retrying … NewConnectionError: Failed to establish a new connection", "cannot be reached"),
+        ("ERROR: No matching distribution found for nope==1", "No matching distribution found for nope==1"),
+    ],
+)
+def test_failures_of_pip_are_explained(tmp_path, output, words):
+    assert words in packages.explain_pip(["Collecting numpy", output], Layout(tmp_path))
+
+
+def test_commands_report_progress_and_failures(tmp_path, capfd):
+    lines: list[str] = []
+    run(["sh", "-c", "echo one; echo two >&2"], Step(1, 1, "x"), tmp_path / "log", describe=lines.append)
+    assert lines == ["one\n", "two\n"]
+    with pytest.raises(CommandFailed, match="failed with status 3") as error:
+        run(["sh", "-c", "echo why; exit 3"], Step(1, 1, "x"), tmp_path / "log")
+    assert error.value.output == ["why"]
+    assert (tmp_path / "log").read_text().endswith("why\n")
+
+
+def test_marks(tmp_path):
+    assert read_mark(tmp_path / "mark") == ""
+    write_mark(tmp_path / "mark", "value")
+    assert read_mark(tmp_path / "mark") == "value"
+    assert [path.name for path in tmp_path.iterdir()] == ["mark"]
