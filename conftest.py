@@ -6,6 +6,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 DOMAINS = range(1, 101)  # higher ones collide with ephemeral ports
 
 
-@pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """ROS_DOMAIN_ID of a domain that nobody else uses, for as long as the test runs.
+@contextmanager
+def claimed_domain() -> Iterator[int]:
+    """A ROS_DOMAIN_ID that nobody else uses, set in the environment.
 
     Claimed by a lock on a file, which holds among all test runs on this machine and is released even by a killed one.
     """
@@ -29,15 +30,29 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     folder.mkdir(exist_ok=True)
     start = os.getpid() % len(DOMAINS)
     for domain in [*DOMAINS[start:], *DOMAINS[:start]]:
-        with (folder / str(domain)).open("w") as file:
+        with (folder / str(domain)).open("w") as file, pytest.MonkeyPatch.context() as environment:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+            environment.setenv("ROS_DOMAIN_ID", str(domain))
             yield domain
             return
     raise RuntimeError(f"all ROS domains {DOMAINS[0]} to {DOMAINS[-1]} are taken by other tests")
+
+
+@pytest.fixture
+def ros_domain() -> Iterator[int]:
+    """ROS_DOMAIN_ID for as long as the test runs."""
+    with claimed_domain() as domain:
+        yield domain
+
+
+@pytest.fixture(scope="module")
+def module_ros_domain() -> Iterator[int]:
+    """ROS_DOMAIN_ID for all tests of a module that share nodes; such a module overrides ``ros_domain`` with it."""
+    with claimed_domain() as domain:
+        yield domain
 
 
 @pytest.fixture(autouse=True)

@@ -115,11 +115,17 @@ class ControlLoop:
             return
         age = (self._node_time() - observation.stamp_ns) * 1e-9
         if age * 1e9 > self._max_age_ns:
-            self.end(STALE_OBSERVATIONS, f"an observation came {age:.3f} s after its stamp, at most "
-                     f"{self._max_age_ns * 1e-9} s are allowed: is the robot's clock in step, the network too slow?")
+            self.end(
+                STALE_OBSERVATIONS,
+                f"an observation came {age:.3f} s after its stamp, at most "
+                f"{self._max_age_ns * 1e-9} s are allowed: is the robot's clock in step, the network too slow?",
+            )
         elif age * 1e9 < -self._max_age_ns and not self._simulated_time:
-            self.end(STALE_OBSERVATIONS, f"an observation's stamp lies {-age:.3f} s in the future: the clocks of the "
-                     "machines differ, or the node should run with use_sim_time")
+            self.end(
+                STALE_OBSERVATIONS,
+                f"an observation's stamp lies {-age:.3f} s in the future: the clocks of the "
+                "machines differ, or the node should run with use_sim_time",
+            )
         else:
             self._answer(observation)
 
@@ -148,8 +154,10 @@ class ControlLoop:
 
     def _why_none(self) -> str:
         if self._status is not None and self._status.ended:
-            return (f"episode {self._status.episode_id} has ended ({self._status.message or 'over'}); "
-                    "call reset_episode before asking")
+            return (
+                f"episode {self._status.episode_id} has ended ({self._status.message or 'over'}); "
+                "call reset_episode before asking"
+            )
         if self._newest is None:
             return "none has ever come; is the simulator or the robot's driver running, in the same namespace?"
         return "the simulator or the robot's driver has stopped, or its messages are lost"

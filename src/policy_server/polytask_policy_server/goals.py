@@ -49,8 +49,11 @@ def read_request(message: Any, default_timeout: float) -> Request:
     image = message.image
     has_image = bool(len(image.data) or image.encoding or image.width or image.height)
     # Blanks count as given, so that they are refused as empty rather than taken for a goal of another kind.
-    given = [name for name, is_given in
-             (("words", bool(message.words)), ("image", has_image), ("task", bool(message.task))) if is_given]
+    given = [
+        name
+        for name, is_given in (("words", bool(message.words)), ("image", has_image), ("task", bool(message.task)))
+        if is_given
+    ]
     if not given:
         raise BadGoal("the goal is empty: fill in words, an image or the name of a task")
     if len(given) > 1:

@@ -61,7 +61,10 @@ class PolicyServer(Node):
             self, "embodiment", "", "name or path of the robot's embodiment file; empty: the checkpoint's own"
         )
         self._on_new_goal = params.declare(
-            self, "on_new_goal", "preempt", "what happens to a goal that comes while another runs",
+            self,
+            "on_new_goal",
+            "preempt",
+            "what happens to a goal that comes while another runs",
             choices=("preempt", "refuse"),
         )
         self._default_timeout = params.declare(
@@ -80,7 +83,13 @@ class PolicyServer(Node):
         clock = self.get_clock()
         self._now_ns = lambda: clock.now().nanoseconds
         self._loop = ControlLoop(
-            self._embodiment, self._policy.act, self._send, self._now_ns, time.monotonic, self._ended, self._feedback,
+            self._embodiment,
+            self._policy.act,
+            self._send,
+            self._now_ns,
+            time.monotonic,
+            self._ended,
+            self._feedback,
             simulated_time=self.get_parameter("use_sim_time").value,
         )
         self._understanding = Understanding(self._policy)
@@ -92,8 +101,12 @@ class PolicyServer(Node):
         self.create_timer(min(0.05, self._embodiment.max_age / 4), self._loop.check, clock=steady)
         self.create_timer(1.0, self._show_state, clock=steady)
         self._server = ActionServer(
-            self, ExecuteTask, "execute_task", self._never_executed,
-            handle_accepted_callback=self._accepted, cancel_callback=self._cancel,
+            self,
+            ExecuteTask,
+            "execute_task",
+            self._never_executed,
+            handle_accepted_callback=self._accepted,
+            cancel_callback=self._cancel,
         )
         self._show_state()
         # What is there now stays: without this the collector looks through torch's modules in mid-control.

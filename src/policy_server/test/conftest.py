@@ -1,7 +1,6 @@
 """A robot's side of the topics, and the policy server as a process of its own."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from polytask_robot_io import qos
 from polytask_robot_io.stamps import from_ns, to_ns
 
 FAKE_SERVER = Path(__file__).parent / "fake_server.py"
-DOMAIN = 61
 
 
 def wait_for(condition, timeout=10.0):
@@ -40,7 +38,7 @@ class Robot:
 
     def __init__(self, namespace, names=("x", "y")):
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=DOMAIN)
+        rclpy.init(context=self.context)
         self.node = rclpy.create_node("robot", namespace=namespace, context=self.context)
         self.names = list(names)
         self.commands = []
@@ -51,8 +49,9 @@ class Robot:
         self.state = self.node.create_publisher(StateVector, "state", qos.STATE)
         self.episode = self.node.create_publisher(EpisodeStatus, "episode", qos.EPISODE)
         self.clock = self.node.create_publisher(Clock, "/clock", qos.CLOCK)
-        self.node.create_subscription(Command, "command", lambda m: self.commands.append((time.monotonic(), m)),
-                                      qos.COMMAND)
+        self.node.create_subscription(
+            Command, "command", lambda m: self.commands.append((time.monotonic(), m)), qos.COMMAND
+        )
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, 10)
         self.node.create_timer(0.05, self._stream)
         self.client = ActionClient(self.node, ExecuteTask, "execute_task")
@@ -111,8 +110,11 @@ class Robot:
 
     def stopped(self):
         """Whether the last command is zero and answers no observation."""
-        return bool(self.commands) and not any(self.commands[-1][1].values) and not to_ns(
-            self.commands[-1][1].observation_stamp)
+        return (
+            bool(self.commands)
+            and not any(self.commands[-1][1].values)
+            and not to_ns(self.commands[-1][1].observation_stamp)
+        )
 
     def close(self):
         self.executor.shutdown()
@@ -121,7 +123,13 @@ class Robot:
 
 
 @pytest.fixture(scope="module")
-def start_server():
+def ros_domain(module_ros_domain):
+    """The nodes of a module share one domain."""
+    return module_ros_domain
+
+
+@pytest.fixture(scope="module")
+def start_server(ros_domain):
     """Start a server process: ``start_server(namespace, load_time=0, command=None, **parameters)``."""
     processes = []
 
@@ -130,8 +138,7 @@ def start_server():
         arguments = ["--ros-args", "-r", f"__ns:=/{namespace}"]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={value}"]
-        environment = {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        process = subprocess.Popen([*command, *arguments], env=environment, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True)
         processes.append(process)
         return process
 
@@ -148,7 +155,7 @@ def start_server():
 
 
 @pytest.fixture(scope="module")
-def make_robot():
+def make_robot(ros_domain):
     """``make_robot(namespace)``: the robot's side, once the server there is up and both hear each other."""
     robots = []
 

@@ -30,9 +30,7 @@ class FakePolicy:
     """Same interface as UnifiedPolicy."""
 
     def __init__(self):
-        self.description = Description(
-            "toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=EMBODIMENT
-        )
+        self.description = Description("toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=EMBODIMENT)
         self.text = SlowText()
 
     def goal_from_words(self, words):

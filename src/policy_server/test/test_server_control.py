@@ -26,8 +26,14 @@ class Bench:
         self.ends = []
         self.feedback = 0
         self.loop = ControlLoop(
-            EMBODIMENT, self.act, lambda values, stamp: self.sent.append((list(values), stamp)), lambda: self.now,
-            lambda: self.steady, lambda run, end: self.ends.append((run, end)), self.count, simulated_time,
+            EMBODIMENT,
+            self.act,
+            lambda values, stamp: self.sent.append((list(values), stamp)),
+            lambda: self.now,
+            lambda: self.steady,
+            lambda run, end: self.ends.append((run, end)),
+            self.count,
+            simulated_time,
         )
 
     def act(self, state, goal):

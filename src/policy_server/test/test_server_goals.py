@@ -62,8 +62,9 @@ def test_bad_goal_is_refused_with_its_reason_and_the_server_goes_on(robot, goal,
     assert robot.outcome(result).outcome == Result.CANCELLED
 
 
-@pytest.mark.parametrize("goal", [{"words": "please go"}, {"task": "go"}, {"image": picture()},
-                                  {"image": picture(encoding="bgr8")}])
+@pytest.mark.parametrize(
+    "goal", [{"words": "please go"}, {"task": "go"}, {"image": picture()}, {"image": picture(encoding="bgr8")}]
+)
 def test_each_kind_of_goal_moves_the_robot(robot, goal):
     robot.feedback.clear()
     handle, result = robot.ask(**goal)
