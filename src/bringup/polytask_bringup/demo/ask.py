@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from polytask_bringup.demo.ask_plan import Question
+from polytask_bringup.demo.ask_plan import Question, picture_path
 from polytask_bringup.demo.files import read_lines
 from polytask_bringup.demo.judges import done_tasks
 from polytask_bringup.demo.stack import Stack
@@ -31,22 +31,25 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     answered = {line["id"] for line in read_lines(path)}
     missing = [question for question in plan if question.id not in answered]
+    pictures = {task: paths for result in report.results.values() for task, paths in result.get("pictures", {}).items()}
     if missing:
         stack = Stack(spec["launch"], spec["arguments"], Path(spec["log"]))
         with stack, Asker() as asker, path.open("a", encoding="utf-8") as file:
             asker.wait()
             for number, question in enumerate(missing, len(plan) - len(missing)):
                 stack.check()
-                file.write(json.dumps(_answer(asker, question, spec)) + "\n")
+                file.write(json.dumps(_answer(asker, question, pictures, spec)) + "\n")
                 file.flush()
                 report(number + 1, len(plan), f"{question.group}: {question.asked}")
     return {"answers": str(path), "count": len(plan)}
 
 
-def _answer(asker: Asker, question: Question, spec: dict[str, Any]) -> dict[str, Any]:
+def _answer(
+    asker: Asker, question: Question, pictures: dict[str, list[str]], spec: dict[str, Any]
+) -> dict[str, Any]:
     goal: Any = question.goal
     if question.kind == "image":
-        goal = np.asarray(Image.open(question.goal).convert("RGB"))
+        goal = np.asarray(Image.open(picture_path(question.goal, pictures)).convert("RGB"))
     return {**question.to_json(), **describe(asker.ask(question.asked, question.seed, question.kind, goal), spec)}
 
 

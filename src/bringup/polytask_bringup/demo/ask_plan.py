@@ -29,7 +29,7 @@ class Question:
     """Task that is meant, and whose predicate judges."""
     seed: int
     goal: str
-    """The sentence, the path of the picture, or the task's name."""
+    """The sentence, the task's name, or task and number of a goal picture as ``picture_goal`` writes them."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -38,23 +38,36 @@ class Question:
 
 @dataclass(frozen=True)
 class Goals:
-    """What can be asked: per task the taught sentences, the held-out ones, and goal pictures never trained on."""
+    """What can be asked: per task the taught sentences and the held-out ones; and how many goal pictures each has."""
 
     taught: Mapping[str, Sequence[str]]
     heldout: Mapping[str, Sequence[str]]
-    pictures: Mapping[str, Sequence[Path]]
+    pictures: int
 
     def goal(self, kind: str, task: str, index: int) -> str:
         """The goal number ``index`` of its kind, over again from the first when there are fewer."""
         if kind == "name":
             return task
-        choice = self.taught[task] if kind == "words" else [str(path) for path in self.pictures[task]]
-        return choice[index % len(choice)]
+        if kind == "words":
+            return self.taught[task][index % len(self.taught[task])]
+        return picture_goal(task, index % self.pictures)
+
+
+def picture_goal(task: str, index: int) -> str:
+    """Stands for goal picture number ``index`` of ``task``; see :func:`picture_path`."""
+    return f"{task}/{index}"
+
+
+def picture_path(goal: str, pictures: Mapping[str, Sequence[str]]) -> str:
+    """The file that ``picture_goal`` stands for, of the files by task."""
+    task, _, index = goal.rpartition("/")
+    return pictures[task][int(index) % len(pictures[task])]
 
 
 def make_plan(demo: Demo, goals: Goals) -> list[Question]:
     """All episodes of the demo's questions, in the order of their groups."""
-    scale, plan = demo.scale, []
+    scale = demo.scale
+    plan: list[Question] = []
 
     def add(group: str, kind: str, start_of: str, asked: str, seed: int, goal: str) -> None:
         plan.append(Question(f"{group}-{len(plan):04d}", group, kind, start_of, asked, seed, goal))

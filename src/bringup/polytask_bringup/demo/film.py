@@ -46,7 +46,7 @@ def choose_failures(episodes: Sequence[Episode], count: int = FAILURES) -> list[
     """At most ``count`` failures, as different as possible: first one per group and task, then further ones."""
     failures = [episode for episode in episodes if not episode["success"]]
     seen: dict[tuple[str, str], int] = {}
-    ranked = []
+    ranked: list[tuple[int, int, Episode]] = []
     for episode in failures:
         key = (episode["asked"], episode["group"])
         seen[key] = seen.get(key, 0) + 1

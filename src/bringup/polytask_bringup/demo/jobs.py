@@ -19,6 +19,8 @@ from polytask_bringup.demo.files import write_json
 from polytask_bringup.demo.options import DemoError
 
 WORKER = "polytask_bringup.demo.worker"
+FIRST_DOMAIN, DOMAINS = 10, 90
+"""ROS domains that are used: up to 100, beyond that their ports reach into those that the system hands out."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -96,6 +98,7 @@ class Display(Protocol):
 @dataclass
 class _Running:
     job: Job
+    slot: int
     process: subprocess.Popen[str]
     start: float
     log: Path
@@ -156,10 +159,14 @@ class Runner:
         write_json(spec, {"work": job.work, "spec": dict(job.spec), "results": results})
         log = self.output / "logs" / f"{job.name}.log"
         command = [sys.executable, "-m", WORKER, str(spec)]
-        process = processes.start(command, log=log, env=ONE_THREAD, stdout=subprocess.PIPE)
+        slot = min(set(range(self.slots)) - {running.slot for running in self._running})
+        # Each slot has a ROS domain of its own, so that its nodes hear only each other.
+        domain = FIRST_DOMAIN + (os.getpid() * self.slots + slot) % DOMAINS
+        env = {**ONE_THREAD, "ROS_DOMAIN_ID": str(domain)}
+        process = processes.start(command, log=log, env=env, stdout=subprocess.PIPE)
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
-        running = _Running(job, process, self.clock.now(), log)
+        running = _Running(job, slot, process, self.clock.now(), log)
         self._selector.register(process.stdout, selectors.EVENT_READ, running)
         self._running.append(running)
         self.display.begin(job)

@@ -64,7 +64,7 @@ def _context(results: Mapping[str, Any]) -> dict[str, Any]:
     settings, asked = results["settings"], results.get("asked", [])
     figures = all_figures(results)
     kinds = [("words", "in words"), ("heldout", "new sentences"), ("image", "by picture"), ("name", "by name")]
-    kinds += [("other", "from another's start"), ("nogoal", "no goal")]
+    kinds += [("other", "from another's start"), ("nogoal", "no goal"), ("random", "random actions")]
     return {
         "title": f"polytask-ros: {len(settings['tasks'])} tasks, shown once each, one policy",
         "tasks": settings["tasks"],
@@ -77,7 +77,11 @@ def _context(results: Mapping[str, Any]) -> dict[str, Any]:
         "notes": results.get("notes", []),
         "matrix": confusion(asked, settings["tasks"]),
         "kinds": [{"name": name} for _, name in kinds],
-        "kind_rows": kind_table([*asked, *results.get("nogoal", [])], settings["tasks"], [key for key, _ in kinds]),
+        "kind_rows": kind_table(
+            [*asked, *results.get("nogoal", []), *results.get("random", [])],
+            settings["tasks"],
+            [key for key, _ in kinds],
+        ),
         "expert_rows": expert_table(results.get("experts", {})),
         "expert_starts": settings["scale"]["expert_starts"],
         "cloned": {"one": 1, "many": settings["scale"]["control_demonstrations"]},
@@ -129,8 +133,8 @@ def _timing_lines(timing: Mapping[str, Any]) -> list[str]:
         lines += [
             f"{real['commands']} commands at {real['rate']:g} Hz in {real['goals']} goals "
             f"({real['succeeded']} succeeded), {real['pictures']} camera pictures received beside them.",
-            f"Stamp of the observation to stamp of the command: median {1000 * latency['p50']:.2f} ms, "
-            f"p99 {1000 * latency['p99']:.2f} ms, longest {1000 * latency['longest']:.2f} ms; "
+            f"Stamp of the observation to stamp of the command: median {1000 * latency['p50']:.2f} ms, p99 "
+            f"{1000 * latency['p99']:.2f} ms, longest {1000 * latency['longest']:.2f} ms; "
             f"until another process had it: p99 {1000 * arrived['p99']:.2f} ms.",
             f"Period between commands: median {1000 * period['p50']:.1f} ms, longest {1000 * period['longest']:.1f} ms.",
         ]

@@ -9,6 +9,7 @@ from polytask_trainer.evaluate import wilson
 
 BLUE, GREY, ORANGE = "#2563eb", "#9aa5b1", "#d97706"
 NOTHING = "nothing"
+CONTROLS = ("nogoal", "random")
 
 Episode = Mapping[str, Any]
 
@@ -29,7 +30,7 @@ def kind_table(episodes: Sequence[Episode], tasks: Sequence[str], groups: Sequen
         cells = []
         for group in groups:
             chosen = [bool(e["success"]) for e in episodes if e["group"] == group and e["asked"] in wanted]
-            cells.append(cell(chosen, GREY if group == "nogoal" else BLUE))
+            cells.append(cell(chosen, GREY if group in CONTROLS else BLUE))
         return {"task": name, "cells": cells}
 
     return [*(row(task, [task]) for task in tasks), row("all", tasks)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ def realtime(spec: dict[str, Any], report: Report) -> dict[str, Any]:
             timely = [c for c in heard if c.observation >= answer.asked_ns]
             latencies += [(c.stamp - c.observation) * 1e-9 for c in timely]
             arrivals += [(c.arrived - c.observation) * 1e-9 for c in timely]
-            periods += [(b.stamp - a.stamp) * 1e-9 for a, b in zip(heard, heard[1:], strict=False)]
+            periods += [(b.stamp - a.stamp) * 1e-9 for a, b in itertools.pairwise(heard)]
             report(len(latencies), seconds * rate, "real time, camera on")
         asker.spin(1.1)
         pictures, diagnostics = observer.pictures, observer.diagnostics
