@@ -28,8 +28,10 @@ class LearnConfig:
     reward: Literal["ot", "environment"] = "ot"
     """Matching the demonstration by optimal transport, or the environment's own reward."""
     environment_reward_scale: float = 0.1
-    horizon_factor: float = 1.4
+    horizon_factor: float = 1.2
     """Steps of a training episode, as a multiple of the longest demonstration's: success is not known in training."""
+    horizon_extra: int = 16
+    """Steps added to that: to arrive from farther starts than the demonstration's, and to stay."""
     seed_episodes: int = 8
     """Episodes of the cloned policy with ``seed_noise``, before any update."""
     seed_noise: float = 0.3
@@ -55,7 +57,7 @@ class LearnConfig:
         for name in ("steps", "seed_episodes", "goal_pictures", "environment_reward_scale"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("seed_noise", "critic_updates", "updates_per_step", "checkpoint_seconds", "seed"):
+        for name in ("horizon_extra", "seed_noise", "critic_updates", "updates_per_step", "checkpoint_seconds", "seed"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if not self.horizon_factor >= 1.0:

@@ -121,7 +121,8 @@ class _Learner:
         self._demonstrations = _checked(demonstrations, env)
         self.should_stop = should_stop or (lambda: False)
         longest = max(len(action) for _, action in self._demonstrations)
-        self.horizon = min(round(config.horizon_factor * longest), env.get_wrapper_attr("horizon"))
+        steps = round(config.horizon_factor * longest) + config.horizon_extra
+        self.horizon = min(steps, env.get_wrapper_attr("horizon"))
         self.identity = fingerprint(config, description.tasks[0], [a for pair in self._demonstrations for a in pair])
         self.log = ProgressLog(output, config.steps, on_progress)
         self.matching = self._matching_reward()

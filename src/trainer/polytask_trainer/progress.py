@@ -38,7 +38,8 @@ class ProgressLog:
         self, phase: str, counters: Counters, reward: float, success: bool, losses: Mapping[str, float]
     ) -> None:
         """Write down an episode; ``success`` is for people only."""
-        assert self._file is not None and self._board is not None
+        if self._file is None:
+            raise RuntimeError("resume() must be called before episode()")
         line = {
             "phase": phase,
             "episode": counters.episode,

@@ -1,0 +1,56 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from polytask_trainer.config import ConfigError, LearnConfig, learn_config, load_learn_config
+
+SHIPPED = Path(__file__).parents[3] / "config" / "trainer"
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_shipped_settings_are_read(path: Path) -> None:
+    assert load_learn_config(path, seed=7).seed == 7
+
+
+def test_there_are_shipped_settings() -> None:
+    assert (SHIPPED / "tabletop.yaml").is_file()
+
+
+def test_settings_survive_the_way_through_mappings() -> None:
+    config = LearnConfig(steps=99)
+    assert learn_config(dataclasses.asdict(config)) == config
+
+
+def test_nothing_means_defaults(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    assert load_learn_config(tmp_path / "empty.yaml") == LearnConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stepps: 3", "unknown settings stepps; known: steps"),
+        ("steps: many", "steps must be a whole number, not 'many'"),
+        ("steps: -1", "steps must be positive"),
+        ("seed_noise: true", "seed_noise must be a number"),
+        ("agent: {gamma: 2}", "agent: agent.gamma must lie in"),
+        ("agent: {hidden: 128}", "agent: hidden must be a list"),
+        ("agent: 3", "agent: must be a mapping"),
+        ("matching: {plan: greedy}", "matching.plan must be one of"),
+        ("reward: sparse", "reward must be ot or environment"),
+        ("goal_rollouts: 3", "goal_rollouts must be at least"),
+        ("[1, 2]", "must be a mapping, not list"),
+        ("steps: [", "cannot be read as YAML"),
+    ],
+)
+def test_wrong_settings_are_refused_with_file_and_reason(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=f"wrong.yaml.*{words}"):
+        load_learn_config(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="none.yaml"):
+        load_learn_config(tmp_path / "none.yaml")
