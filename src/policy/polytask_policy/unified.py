@@ -27,12 +27,12 @@ from polytask_policy.goals import (
     UnknownGoal,
     picture_vectors,
     recognise,
+    sentence_fault,
 )
 from polytask_policy.pictures import picture_fault, shrink
 from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
 
 KIND = "unified"
-LONGEST_SENTENCE = 500
 
 
 class UnifiedPolicy:
@@ -152,13 +152,10 @@ class UnifiedPolicy:
         Raises UnknownGoal where the sentence resembles nothing taught or could mean two tasks, and TextModelError
         where the text model is not installed.
         """
-        words = words.strip()
-        if not words:
-            raise UnknownGoal(f"the goal is empty: say what to do, for example {self._suggestions()}")
-        if len(words) > LONGEST_SENTENCE:
-            raise UnknownGoal(f"a sentence of {len(words)} characters; at most {LONGEST_SENTENCE} are read")
-        if not any(character.isalpha() for character in words):
-            raise UnknownGoal(f"'{words}' holds no words: say for example {self._suggestions()}")
+        words = words.encode(errors="replace").decode().strip()  # half a surrogate pair would stop the tokeniser
+        fault = sentence_fault(words)
+        if fault is not None:
+            raise UnknownGoal(f"{fault}; say what to do, for example {self._suggestions()}")
         vector = torch.from_numpy(self.text.encode([words]))
         return self._recognised(
             WORDS,

@@ -50,7 +50,17 @@ def test_words_that_could_mean_two_tasks_are_refused(taught: UnifiedPolicy, word
 
 @pytest.mark.parametrize(
     ("words", "reason"),
-    [("", "empty"), ("   \n\t", "empty"), ("12345", "no words"), ("?!", "no words"), ("a " * 300, "characters")],
+    [
+        ("", "empty"),
+        ("   \n\t", "empty"),
+        ("12345", "no words"),
+        ("?!", "no words"),
+        ("a " * 300, "characters"),
+        ("do not open the box", "'not'"),
+        ("Don't pull the drawer open!", "\"?Don't"),
+        ("never open the box", "never"),
+        ("\ud800 coffee", "like nothing"),
+    ],
 )
 def test_what_is_no_sentence_is_refused(taught: UnifiedPolicy, words: str, reason: str) -> None:
     with pytest.raises(UnknownGoal, match=reason):
