@@ -207,8 +207,8 @@ class _Learner:
             found.append((float(self._rewards(episode).sum()), np.asarray(self.env.render(), dtype=np.uint8)))
         found.sort(key=lambda pair: -pair[0])
         pictures = np.stack([picture for _, picture in found[: self.config.goal_pictures]])
-        _write_npz(self.output / "goal_images.npz", images=pictures)
-        _write_npz(self.output / "replay.npz", states=replay.states())
+        _write_npz(self.output / "goal_images.npz", "images", pictures)
+        _write_npz(self.output / "replay.npz", "states", replay.states())
         policy.save(self.output, steps=counters.step, seed=self.config.seed, settings=asdict(self.config))
 
 
@@ -221,9 +221,9 @@ def units(description: Description) -> tuple[str, ...]:
     return tuple(known[name] for name in description.state_names)
 
 
-def _write_npz(path: Path, **arrays: NDArray[Any]) -> None:
+def _write_npz(path: Path, name: str, array: NDArray[Any]) -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **{name: array})
     write_atomically(path, buffer.getvalue())
 
 

@@ -29,16 +29,32 @@ def trajectory(task: str, seed: int, noise: float, steps: int) -> np.ndarray:
     return parse_features(env.tasks[task].features, env.state_names)(np.stack(states))[1:]
 
 
-def converged(cost: np.ndarray, epsilon: float) -> np.ndarray:
-    """Expected cost of each row under POT's plan, its marginals within 1e-11."""
+def converged(cost: np.ndarray) -> dict[float, np.ndarray]:
+    """Expected cost of each row under POT's plans, marginals within 1e-11; each epsilon starts from the last."""
     rows, columns = (np.full(n, 1 / n) for n in cost.shape)
-    plan, log = ot.sinkhorn(
-        rows, columns, cost, epsilon, method="sinkhorn_log", numItermax=5_000_000, stopThr=1e-11, log=True
-    )
-    print(cost.shape, epsilon, log["err"][-1], log["niter"], flush=True)
-    if log["err"][-1] > 1e-9:
-        raise RuntimeError("not converged")
-    return (plan * cost).sum(1) * len(cost)
+    rewards: dict[float, np.ndarray] = {}
+    start, last = None, EPSILONS[0]
+    for epsilon in EPSILONS:
+        if start is not None:
+            start = tuple(values * last / epsilon for values in start)
+        plan, log = ot.sinkhorn(
+            rows,
+            columns,
+            cost,
+            epsilon,
+            method="sinkhorn_log",
+            numItermax=5_000_000,
+            stopThr=1e-11,
+            log=True,
+            warmstart=start,
+        )
+        print(cost.shape, epsilon, log["err"][-1], log["niter"], flush=True)
+        if log["err"][-1] > 1e-9:
+            raise RuntimeError("not converged")
+        rewards[epsilon] = (plan * cost).sum(1) * len(cost)
+        start = (log["log_u"], log["log_v"])
+        last = epsilon
+    return rewards
 
 
 def main() -> None:
@@ -48,8 +64,8 @@ def main() -> None:
         target, own = trajectory(task, 0, 0.0, 24), trajectory(task, 1, 0.5, steps)
         time = np.abs(np.arange(1, steps + 1)[:, None] / steps - np.arange(1, 25)[None] / 24)
         arrays[f"{task}.cost"] = cdist(own, target) + time
-        for epsilon in EPSILONS:
-            arrays[f"{task}.{epsilon}"] = converged(arrays[f"{task}.cost"], epsilon)
+        for epsilon, rewards in converged(arrays[f"{task}.cost"]).items():
+            arrays[f"{task}.{epsilon}"] = rewards
     np.savez(Path(__file__).parent / "data" / "ot_reference.npz", **arrays)
 
 

@@ -47,10 +47,10 @@ def test_nothing_means_defaults(tmp_path: Path) -> None:
 def test_wrong_settings_are_refused_with_file_and_reason(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=f"wrong.yaml.*{words}"):
+    with pytest.raises(ConfigError, match=rf"wrong\.yaml.*{words}"):
         load_learn_config(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="none.yaml"):
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
         load_learn_config(tmp_path / "none.yaml")

@@ -102,7 +102,8 @@ class DDPG:
     def act(self, state: NDArray[np.float32], noise: float) -> NDArray[np.float32]:
         """Return the action float32 (k,) for a state float32 (n,), with Gaussian noise, within [-1, 1]."""
         mean = self.actor(torch.from_numpy(state))
-        return (mean + noise * self._normal(mean)).clamp(-1.0, 1.0).numpy()
+        action: NDArray[np.float32] = (mean + noise * self._normal(mean)).clamp(-1.0, 1.0).numpy()
+        return action
 
     def update(self, batch: Batch, train_actor: bool = True) -> dict[str, Tensor]:
         """One step of the critics and, unless told otherwise, of the actor; returns losses for the log."""
@@ -124,9 +125,7 @@ class DDPG:
         loss.backward()
         self.critic_optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.target.parameters()), list(self.critic.parameters()), self.config.critic_rate
-            )
+            _follow(self.target, self.critic, self.config.critic_rate)
         return {"critic_loss": loss.detach(), "q": y.mean()}
 
     def _update_actor(self, states: Tensor) -> dict[str, Tensor]:
@@ -142,8 +141,7 @@ class DDPG:
         loss.backward(inputs=list(self.actor.layers.parameters()))  # the critics' own gradients are not wanted here
         self.actor_optimizer.step()
         with torch.no_grad():
-            pairs = list(self.average.layers.parameters()), list(self.actor.layers.parameters())
-            torch._foreach_lerp_(*pairs, config.average_rate)
+            _follow(self.average.layers, self.actor.layers, config.average_rate)
         return {"actor_loss": loss.detach(), "bc_loss": bc.detach()}
 
     def _smoothed(self, mean: Tensor) -> Tensor:
@@ -154,3 +152,9 @@ class DDPG:
 
     def _normal(self, like: Tensor) -> Tensor:
         return torch.empty_like(like).normal_(generator=self.generator)
+
+
+def _follow(slow: nn.Module, fast: nn.Module, rate: float) -> None:
+    """Move the weights of ``slow`` towards those of ``fast`` by ``rate`` (Polyak)."""
+    slow_weights: list[Tensor] = list(slow.parameters())
+    torch._foreach_lerp_(slow_weights, list(fast.parameters()), rate)
