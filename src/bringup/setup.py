@@ -33,6 +33,7 @@ setup(
     entry_points={
         "console_scripts": [
             "polytask = polytask_bringup.cli:main",
+            "visualizer = polytask_bringup.visualizer_node:main",
         ],
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ OUTCOMES: dict[int, str] = {
     if name.isupper() and isinstance(getattr(ExecuteTask.Result, name), int)
 }
 FIND_SERVER = 5.0  # s to find the action server
+STOP = (signal.SIGINT, signal.SIGTERM)
 CANCEL = 3.0  # s for the server to stop the motion and say so
 
 
@@ -66,13 +68,16 @@ def ask(
     executor = make_executor()
     executor.add_node(node)
     client = ActionClient(node, ExecuteTask, "execute_task")
+    interrupted: list[int] = []
+    # After the executor was made: the events executor brings handlers of its own.
+    handlers = {number: signal.signal(number, lambda n, _: interrupted.append(n)) for number in STOP}
 
-    def wait(future: Any, seconds: float | None = None) -> Any:
-        """Spin until the future is done, the server is gone or time is up (None)."""
-        until = time.monotonic() + seconds if seconds is not None else float("inf")
+    def wait(future: Any, seconds: float = float("inf"), *, stoppable: bool = True) -> Any:
+        """Spin until the future is done, the server is gone, time is up or a signal has come (None)."""
+        until = time.monotonic() + seconds
         while not future.done():
             executor.spin_once(timeout_sec=0.1)
-            if time.monotonic() > until:
+            if time.monotonic() > until or (stoppable and interrupted):
                 return None
             if not client.server_is_ready():
                 raise AskError("the policy server has gone away; its own output says why")
@@ -81,6 +86,8 @@ def ask(
     try:
         until = time.monotonic() + FIND_SERVER
         while not client.server_is_ready():
+            if interrupted:
+                raise KeyboardInterrupt
             if time.monotonic() > until:
                 raise AskError(
                     f"nobody serves the action execute_task in namespace {node.get_namespace()!r} ({FIND_SERVER:.0f} s "
@@ -90,18 +97,21 @@ def ask(
             executor.spin_once(timeout_sec=0.05)
         sending = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
         handle = wait(sending, 10.0)
+        if interrupted and handle is None:
+            raise KeyboardInterrupt
         if handle is None or not handle.accepted:
             raise AskError("the server did not accept the goal; its own output says why")
         result = handle.get_result_async()
-        try:
-            answer = wait(result)
-        except KeyboardInterrupt:
+        answer = wait(result)
+        if answer is None:
             handle.cancel_goal_async()
-            answer = wait(result, CANCEL)
-            if answer is None:
-                raise AskError(f"asked the server to cancel, but it did not answer within {CANCEL:.0f} s") from None
+            answer = wait(result, CANCEL, stoppable=False)
+        if answer is None:
+            raise AskError(f"asked the server to cancel, but it did not answer within {CANCEL:.0f} s")
         return answer.result
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
         rclpy.try_shutdown()
