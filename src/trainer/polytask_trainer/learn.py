@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from polytask_policy.checkpoint import write_atomically
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
+from polytask_policy.networks import Actor
 from polytask_trainer.agents.bc import clone, pairs, state_scales
 from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.config import LearnConfig
@@ -144,8 +145,7 @@ class _Learner:
         started = time.monotonic()
         config = self.config
         self.log.phase("bc", Counters())
-        scales = state_scales(units(self.description))
-        cloned = clone(*pairs(self._demonstrations), config.agent.hidden, scales, config.cloning, config.seed)
+        cloned = _clone(config, self._demonstrations, self.description)
         generator = torch.Generator().manual_seed(config.seed)
         agent = DDPG(cloned, pairs(self._demonstrations), config.agent, generator)
         sizes = (agent.actor.state_size, agent.actor.action_size)
@@ -210,6 +210,21 @@ class _Learner:
         _write_npz(self.output / "goal_images.npz", "images", pictures)
         _write_npz(self.output / "replay.npz", "states", replay.states())
         policy.save(self.output, steps=counters.step, seed=self.config.seed, settings=asdict(self.config))
+
+
+def clone_expert(
+    config: LearnConfig, demonstrations: Sequence[Demonstration], description: Description
+) -> ExpertPolicy:
+    """Return the policy cloned from the demonstrations, without RL: where learning starts, and its control (BC-n)."""
+    data = [(demonstration.state, demonstration.action) for demonstration in demonstrations]
+    return ExpertPolicy(_clone(config, data, description), description)
+
+
+def _clone(
+    config: LearnConfig, data: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], description: Description
+) -> Actor:
+    scales = state_scales(units(description))
+    return clone(*pairs(data), config.agent.hidden, scales, config.cloning, config.seed)
 
 
 def units(description: Description) -> tuple[str, ...]:
