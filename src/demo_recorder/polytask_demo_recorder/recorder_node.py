@@ -1,0 +1,245 @@
+"""The recorder: records episodes from the robot's topics on request, whoever drives. It never drives itself."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rclpy.action import ActionServer, CancelResponse
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+
+from polytask_demo_recorder.errors import RecordingError
+from polytask_demo_recorder.folder import task_folder
+from polytask_demo_recorder.recovery import Recovery
+from polytask_demo_recorder.session import CANCELLED, REFUSED, SUCCEEDED, End, Request, Session
+from polytask_demo_recorder.take import Heard, header_stamp
+from polytask_demo_recorder.topics import recorded_topics
+from polytask_demo_recorder.writer import EpisodeWriter, Kept
+from polytask_interfaces.action import RecordEpisodes
+from polytask_interfaces.msg import Command, EpisodeStatus
+from polytask_interfaces.srv import ListTasks
+from polytask_robot_io.diagnostics import NodeDiagnostics
+from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.executors import run_node
+from polytask_robot_io.params import declare
+from polytask_robot_io.stamps import to_ns
+
+if TYPE_CHECKING:
+    from rclpy.action.server import ServerGoalHandle
+
+CHECK_PERIOD = 0.05
+"""Seconds between two looks at time limits and the writer."""
+FEEDBACK_PERIOD = 0.2
+"""Seconds between two messages of feedback."""
+
+
+class DemoRecorder(Node):
+    """Serves the action ``record_episodes``.
+
+    Messages are taken as they were on the wire and handed to the writer's thread, so neither decoding nor the disk
+    holds up a callback. A goal that cannot be met is accepted and then aborted, so that the client gets the reason.
+    """
+
+    def __init__(self) -> None:
+        """Raises ValueError for a wrong parameter or embodiment file."""
+        super().__init__("demo_recorder")
+        file = declare(self, "embodiment", "xarm7_tabletop", "embodiment file of the robot, by name or path")
+        cameras = declare(self, "cameras", True, "whether to record the cameras")
+        self._timeout = declare(
+            self, "timeout", 120.0, "s of wall time for each episode, for goals that give none", minimum=0.1
+        )
+        about = "folder that receives the recordings, one below it for each task; may be set between goals"
+        self.declare_parameter("dataset", "data/demonstrations", ParameterDescriptor(description=about))
+        self._embodiment = Embodiment.load(file)
+        self._session: Session | None = None
+        self._handle: ServerGoalHandle | None = None
+        self._told = 0.0
+        self._writer = EpisodeWriter()
+        self._writer.recover(self._dataset)
+        self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
+        self._recorded = self._discarded = 0
+        self._clock = self.get_clock()
+        self._topics: dict[str, tuple[str, str]] = {}
+        for topic in recorded_topics(self._embodiment, cameras):
+            name = self.resolve_topic_name(topic.name)
+            self._topics[topic.name] = (name, topic.type_name)
+            receive = {Command: self._on_command, EpisodeStatus: self._on_status}.get(
+                topic.kind, partial(self._on_message, topic.name)
+            )
+            self.create_subscription(topic.kind, topic.name, receive, topic.qos, raw=True)
+        self._tasks = self.create_client(ListTasks, "list_tasks")
+        self.add_on_set_parameters_callback(self._may_set)
+        self.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._server = ActionServer(
+            self, RecordEpisodes, "record_episodes", self._never_executed,
+            handle_accepted_callback=self._accepted, cancel_callback=self._cancel,
+        )
+        self.get_logger().info(f"recording '{self._embodiment.name}' into {self._dataset} when asked to")
+
+    @property
+    def _dataset(self) -> Path:
+        return Path(self.get_parameter("dataset").value).expanduser().absolute()
+
+    # Topics --------------------------------------------------------------------------------------------------------
+
+    def _heard(self, topic: str, data: bytes) -> Heard:
+        stamp_ns = header_stamp(data)
+        return Heard(topic, stamp_ns, stamp_ns, self._clock.now().nanoseconds, data)
+
+    def _on_message(self, topic: str, data: bytes) -> None:
+        if self._session is not None:
+            self._session.hear(self._heard(topic, data), time.monotonic())
+
+    def _on_command(self, data: bytes) -> None:
+        if self._session is not None:
+            command = deserialize_message(data, Command)
+            heard = self._heard(self._embodiment.command_topic, data)
+            self._session.hear_command(heard, to_ns(command.observation_stamp), time.monotonic())
+
+    def _on_status(self, data: bytes) -> None:
+        if self._session is not None:
+            status = deserialize_message(data, EpisodeStatus)
+            self._session.hear_status(self._heard("episode", data), status, time.monotonic())
+
+    # Goals ---------------------------------------------------------------------------------------------------------
+
+    def _accepted(self, handle: ServerGoalHandle) -> None:
+        try:
+            if self._session is not None:
+                raise RecordingError("another recording is running; cancel it, or ask again when it has ended")
+            request = self._request(handle.request)
+        except RecordingError as error:
+            self._finish(handle, End(REFUSED, str(error)), [])
+            return
+        self._writer.recover(request.dataset)
+        self._session = Session(
+            request, self._embodiment, self._topics, self._writer, lambda: self.count_publishers("episode") > 0,
+            time.monotonic(),
+        )
+        self._handle, self._told = handle, 0.0
+        if not request.instructions and self._tasks.service_is_ready():
+            self._tasks.call_async(ListTasks.Request()).add_done_callback(partial(self._learn_tasks, self._session))
+        self.get_logger().info(f"recording {request.episodes} episodes of '{request.task or 'any task'}'")
+        self._diagnostics.state(DiagnosticStatus.OK, f"recording {request.task}")
+
+    def _request(self, goal: Any) -> Request:
+        """Check a goal. Raises RecordingError."""
+        if goal.episodes < 1:
+            raise RecordingError("episodes is 0; ask for 1 at least")
+        if not (math.isfinite(goal.timeout) and goal.timeout >= 0):
+            raise RecordingError(f"timeout {goal.timeout} must be 0 or more seconds")
+        if goal.task:
+            task_folder(self._dataset, goal.task)
+        return Request(
+            self._dataset, goal.task, tuple(goal.instructions), goal.episodes, goal.keep_failures,
+            goal.timeout or self._timeout,
+        )
+
+    def _learn_tasks(self, session: Session, answer: Any) -> None:
+        if answer.exception() is None:
+            session.sentences = {task.name: tuple(task.instructions) for task in answer.result().tasks}
+
+    def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        if self._session is None or handle is not self._handle:
+            return CancelResponse.REJECT  # it has ended already
+        self._session.cancel(time.monotonic())
+        return CancelResponse.ACCEPT
+
+    def _check(self) -> None:
+        for event in self._writer.events():
+            if isinstance(event, Recovery):
+                self.get_logger().warning(str(event))
+                self._diagnostics.show("last recovery", event)
+            elif self._session is not None:
+                self._session.handle(event)
+            if isinstance(event, Kept):
+                self.get_logger().info(f"{event.path}: {event.info.outcome}, seed {event.info.seed}")
+                for topic, count in event.info.missing.items():
+                    self._diagnostics.drop(f"{topic} lost", f"{count} messages in {event.path.name}")
+        session, handle = self._session, self._handle
+        if session is None or handle is None:
+            return
+        now = time.monotonic()
+        session.check(now)
+        if now - self._told > FEEDBACK_PERIOD:
+            self._told = now
+            handle.publish_feedback(RecordEpisodes.Feedback(
+                recorded=len(session.files), discarded=session.discarded, messages=session.messages,
+                elapsed=session.elapsed(now),
+            ))
+            self._show(session)
+        if session.end is not None:
+            self._session = self._handle = None
+            self._recorded += len(session.files)
+            self._discarded += session.discarded
+            self._show(None)
+            self._finish(handle, session.end, session.files)
+
+    def _show(self, session: Session | None) -> None:
+        self._diagnostics.show("episodes recorded", self._recorded + (len(session.files) if session else 0))
+        self._diagnostics.show("episodes discarded", self._discarded + (session.discarded if session else 0))
+        self._diagnostics.show("bytes waiting for the disk", self._writer.waiting)
+        self._diagnostics.show("slowest write [ms]", f"{1e3 * self._writer.slowest_sync:.1f}")
+        if session is None:
+            self._diagnostics.state(DiagnosticStatus.OK, "idle")
+
+    def _finish(self, handle: ServerGoalHandle, end: End, files: list[Path]) -> None:
+        """Give the client its result."""
+        log = self.get_logger().info if end.outcome in (SUCCEEDED, CANCELLED) else self.get_logger().warning
+        log(end.message)
+        result = RecordEpisodes.Result(outcome=end.outcome, message=end.message, files=[str(path) for path in files])
+
+        def conclude(handle: ServerGoalHandle) -> Any:
+            if end.outcome == SUCCEEDED:
+                handle.succeed()
+            elif handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+            return result
+
+        handle.execute(conclude)
+
+    @staticmethod
+    def _never_executed(handle: ServerGoalHandle) -> Any:
+        raise RuntimeError("goals are concluded by _finish")
+
+    # Parameters and end --------------------------------------------------------------------------------------------
+
+    def _may_set(self, parameters: list[Any]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == "dataset" and self._session is not None:
+                return SetParametersResult(successful=False, reason="a recording is running; set it between two")
+            if parameter.name == "dataset" and not parameter.value:
+                return SetParametersResult(successful=False, reason="dataset is empty; give a folder")
+        return SetParametersResult(successful=True)
+
+    def close(self) -> None:
+        """End the running goal and leave complete files behind."""
+        session, handle = self._session, self._handle
+        if session is not None:
+            session.cancel(time.monotonic(), "the recorder was stopped")
+        self._writer.stop()
+        for event in self._writer.events():
+            if session is not None and not isinstance(event, Recovery):
+                session.handle(event)
+        if session is not None and handle is not None and session.end is not None:
+            self._finish(handle, session.end, session.files)
+
+
+def main() -> None:
+    """Run the node until SIGINT or SIGTERM."""
+    sys.exit(run_node(DemoRecorder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The thread that writes episodes, so that a slow disk stalls nobody who listens to topics."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from polytask_demo_recorder.episode_file import EpisodeFile
+from polytask_demo_recorder.episode_info import EpisodeInfo
+from polytask_demo_recorder.errors import RecordingError
+from polytask_demo_recorder.recovery import Recovery, recover
+
+SYNC_PERIOD = 0.2
+"""Seconds between two forced writes; with the write itself this keeps a crash from costing more than half a second."""
+BACKLOG = 256 << 20
+"""Bytes that may wait to be written; beyond it messages are dropped, and counted."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An episode is complete on the disk."""
+
+    path: Path
+    info: EpisodeInfo
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """An episode was thrown away."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The disk refused. What was written stays for the next start to recover; the writer waits for the next episode."""
+
+    reason: str
+
+
+Event = Kept | Discarded | Failed | Recovery
+
+
+@dataclass(frozen=True)
+class _Open:
+    folder: Path
+    info: EpisodeInfo
+    types: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Close:
+    info: EpisodeInfo | None
+
+
+@dataclass(frozen=True)
+class _Recover:
+    dataset: Path
+
+
+_Message = tuple[str, int, int, bytes]
+_STOP = object()
+
+
+class EpisodeWriter:
+    """Does what it is told in order, in a thread of its own. No method waits for the disk but :meth:`stop`."""
+
+    def __init__(self, backlog: int = BACKLOG) -> None:
+        """``backlog``: see :data:`BACKLOG`."""
+        self._limit = backlog
+        self._orders: queue.SimpleQueue = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._file: EpisodeFile | None = None
+        self.slowest_sync = 0.0
+        """Seconds the slowest forced write took."""
+        self._thread = threading.Thread(target=self._run, name="episode_writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait to be written."""
+        return self._waiting
+
+    def recover(self, dataset: Path) -> None:
+        """Recover what a killed recorder left in a dataset; one :class:`Recovery` event for each file."""
+        self._orders.put(_Recover(dataset))
+
+    def open(self, folder: Path, info: EpisodeInfo, types: Mapping[str, str]) -> None:
+        """Begin an episode; see :class:`EpisodeFile`."""
+        self._orders.put(_Open(folder, info, types))
+
+    def write(self, topic: str, log_time: int, publish_time: int, data: bytes) -> bool:
+        """Add a message to the episode; false when it had to be dropped because the disk is too slow."""
+        with self._lock:
+            if self._waiting + len(data) > self._limit:
+                return False
+            self._waiting += len(data)
+        self._orders.put((topic, log_time, publish_time, data))
+        return True
+
+    def close(self, info: EpisodeInfo | None) -> None:
+        """Complete the episode with its final description, or discard it (``None``)."""
+        self._orders.put(_Close(info))
+
+    def events(self) -> list[Event]:
+        """What has happened since the last call."""
+        found = []
+        while True:
+            try:
+                found.append(self._events.get_nowait())
+            except queue.Empty:
+                return found
+
+    def stop(self, timeout: float = 3.0) -> None:
+        """Write what waits and end the thread; at most ``timeout`` seconds. An open episode is left to be recovered."""
+        self._orders.put(_STOP)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        due = 0.0
+        while True:
+            if self._file is None:
+                order = self._orders.get()
+                due = time.monotonic() + SYNC_PERIOD
+            else:
+                try:
+                    order = self._orders.get(timeout=max(0.0, due - time.monotonic()))
+                except queue.Empty:
+                    order = None
+            if order is _STOP:
+                break
+            try:
+                if order is not None:
+                    self._do(order)
+                if self._file is not None and time.monotonic() >= due:
+                    began = time.monotonic()
+                    self._file.sync()
+                    self.slowest_sync = max(self.slowest_sync, time.monotonic() - began)
+                    due = time.monotonic() + SYNC_PERIOD
+            except (OSError, RecordingError) as error:
+                self._fail(error)
+        if self._file is not None:
+            self._file.abandon()
+
+    def _do(self, order: object) -> None:
+        if isinstance(order, tuple):
+            message: _Message = order
+            with self._lock:
+                self._waiting -= len(message[3])
+            if self._file is not None:
+                self._file.write(*message)
+        elif isinstance(order, _Open):
+            self._file = EpisodeFile(order.folder, order.info, order.types)
+        elif isinstance(order, _Close):
+            self._close(order.info)
+        elif isinstance(order, _Recover):
+            for recovery in recover(order.dataset):
+                self._events.put(recovery)
+
+    def _close(self, info: EpisodeInfo | None) -> None:
+        if self._file is None:
+            return  # it failed; that has been reported
+        if info is None:
+            self._file.discard()
+            self._events.put(Discarded())
+        else:
+            self._events.put(Kept(self._file.finish(info), info))
+        self._file = None
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, OSError):
+            where = error.filename or (self._file.path if self._file is not None else "the dataset's folder")
+            reason = f"cannot write {where}: {error.strerror or error}; make room, or choose another folder"
+        else:
+            reason = str(error)
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
+        self._events.put(Failed(reason))
