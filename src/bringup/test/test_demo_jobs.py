@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from polytask_bringup.demo import jobs as jobs_module
 from polytask_bringup.demo.jobs import Clock, Job, Runner
 from polytask_bringup.demo.options import DemoError

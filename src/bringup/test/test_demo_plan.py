@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from polytask_bringup.demo.ask_plan import Goals, make_plan, picture_path, read_heldout, shard
 from polytask_bringup.demo.film import choose_failures, choose_films
 from polytask_bringup.demo.options import Demo, DemoError, DemoOptions, Scale, Seeds

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from polytask_bringup.demo.ask_plan import Question, picture_path
+from polytask_bringup.demo.ask_plan import Question, goal_pictures, picture_path
 from polytask_bringup.demo.files import read_lines
 from polytask_bringup.demo.judges import done_tasks
 from polytask_bringup.demo.stack import Stack
@@ -31,7 +31,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     answered = {line["id"] for line in read_lines(path)}
     missing = [question for question in plan if question.id not in answered]
-    pictures = {task: paths for result in report.results.values() for task, paths in result.get("pictures", {}).items()}
+    pictures = goal_pictures(report.results)
     if missing:
         stack = Stack(spec["launch"], spec["arguments"], Path(spec["log"]))
         with stack, Asker() as asker, path.open("a", encoding="utf-8") as file:

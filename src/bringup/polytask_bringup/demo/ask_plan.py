@@ -64,6 +64,11 @@ def picture_path(goal: str, pictures: Mapping[str, Sequence[str]]) -> str:
     return pictures[task][int(index) % len(pictures[task])]
 
 
+def goal_pictures(results: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Goal pictures' paths by task, from the results of the jobs that made them."""
+    return {task: paths for result in results.values() for task, paths in result.get("pictures", {}).items()}
+
+
 def make_plan(demo: Demo, goals: Goals) -> list[Question]:
     """All episodes of the demo's questions, in the order of their groups."""
     scale = demo.scale

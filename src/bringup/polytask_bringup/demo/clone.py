@@ -11,7 +11,7 @@ from polytask_bringup.demo.worker import Report
 
 
 def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Clone from the first and from ``many`` recorded demonstrations; success on the same ``starts``."""
+    """Clone from the one demonstration, and from it and the control's; success of both on ``starts``."""
     from polytask_demo_recorder.dataset import read_dataset
     from polytask_sim_bridge.suites import make_env
     from polytask_trainer.agents.bc import CloningConfig, clone, pairs, state_scales
@@ -19,8 +19,9 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     from polytask_trainer.evaluate import evaluate
 
     torch.set_num_threads(1)
-    episodes = read_dataset(Path(spec["dataset"]) / spec["task"])
-    shown = [(episode.state, episode.action) for episode in episodes[: int(spec["many"])]]
+    folders = [Path(spec[name]) / spec["task"] for name in ("demonstrations", "controls")]
+    episodes = [episode for folder in folders for episode in read_dataset(folder)]
+    shown = [(episode.state, episode.action) for episode in episodes]
     scales = state_scales([field.unit for field in episodes[0].embodiment.state])
     env, starts, made = make_env(spec["suite"], spec["task"]), spec["starts"], {}
     for turn, (key, count) in enumerate((("bc1", 1), ("bc_many", len(shown)))):

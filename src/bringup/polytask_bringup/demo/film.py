@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from polytask_bringup.demo.ask_plan import goal_pictures, picture_path
 from polytask_bringup.demo.files import read_lines, write_bytes
 from polytask_bringup.demo.media import encode, gif, smaller
 from polytask_bringup.demo.rollouts import replay
 from polytask_bringup.demo.worker import Report
 
-SIZE = (240, 180)
+SIZE = (320, 240)
 FILM_RATE = 10.0
 FAILURES = 8
 OVERSAMPLING = 2
@@ -64,6 +65,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     complete = [episode for episode in episodes if len(episode["actions"]) == episode["steps"] > 0]
     films, same_start = choose_films(complete, spec["tasks"])
     failures = choose_failures(episodes)
+    pictures_by_task = goal_pictures(report.results)
     env = make_env(spec["suite"], spec["tasks"][0])
     step = max(1, round(float(env.get_wrapper_attr("control_rate")) / FILM_RATE))
     folder = Path(spec["folder"])
@@ -83,17 +85,20 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         path = folder / f"film-{episode['asked']}.gif"
         pictures = play(episode, sorted({*range(0, steps + 1, step), steps}))
         write_bytes(path, gif(pictures, FILM_RATE))
-        made["films"].append({**_caption(episode), "file": str(path)})
+        made["films"].append({**_caption(episode, pictures_by_task), "file": str(path)})
     for episode in failures:
         path = folder / f"failure-{episode['id']}.jpg"
         if episode not in complete:  # refused, so nothing happened
-            made["failures"].append({**_caption(episode), "file": None})
+            made["failures"].append({**_caption(episode, pictures_by_task), "file": None})
             continue
         write_bytes(path, encode(play(episode, [len(episode["actions"])])[0], "JPEG"))
-        made["failures"].append({**_caption(episode), "file": str(path)})
+        made["failures"].append({**_caption(episode, pictures_by_task), "file": str(path)})
     env.close()
     return made
 
 
-def _caption(episode: Episode) -> dict[str, Any]:
-    return {key: value for key, value in episode.items() if key not in ("actions", "end_state")}
+def _caption(episode: Episode, pictures: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    caption = {key: value for key, value in episode.items() if key not in ("actions", "end_state")}
+    if episode["kind"] == "image":
+        caption["goal_file"] = picture_path(episode["goal"], pictures)
+    return caption

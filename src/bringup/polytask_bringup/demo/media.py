@@ -15,12 +15,12 @@ Picture = NDArray[np.uint8]
 """uint8 (H, W, 3), RGB."""
 
 
-def gif(frames: Sequence[Picture], rate: float, colours: int = 64, hold: float = 1.5) -> bytes:
+def gif(frames: Sequence[Picture], rate: float, colours: int = 128, hold: float = 1.5) -> bytes:
     """An endless GIF at ``rate`` pictures/s whose last picture stays for ``hold`` seconds; one palette for all."""
     images = [Image.fromarray(frame) for frame in frames]
     # The palette comes from first, middle and last picture: whatever appears on the way is in one of them.
     sample = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]])
-    palette = Image.fromarray(sample).quantize(colours, method=Image.Quantize.MEDIANCUT)
+    palette = Image.fromarray(sample).quantize(colours, method=Image.Quantize.FASTOCTREE)
     indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     durations = [round(1000 / rate)] * (len(indexed) - 1) + [round(1000 * hold)]
     buffer = BytesIO()
@@ -53,7 +53,8 @@ def encode(picture: Picture, kind: str = "PNG") -> bytes:
     if kind == "JPEG":
         Image.fromarray(picture).save(buffer, "JPEG", quality=85)
     else:
-        Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+        indexed = Image.fromarray(picture).quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        indexed.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

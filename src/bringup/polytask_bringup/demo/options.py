@@ -67,6 +67,10 @@ class Seeds:
         """Start of demonstration ``index`` (0 is the one that is learned from) of task number ``task``."""
         return 100 * self.run + 5 * task + index
 
+    def spare(self, task: int) -> range:
+        """Starts of demonstrations for when a script fails; shared by all runs."""
+        return range(9000 + 50 * task, 9050 + 50 * task)
+
     @property
     def _block(self) -> int:
         return 10_000 * (1 + self.run)
@@ -152,9 +156,14 @@ class Demo:
         object.__setattr__(self, "seeds", Seeds(self.seed))
 
     @property
-    def dataset(self) -> Path:
-        """Folder of the recorded demonstrations."""
+    def demonstrations(self) -> Path:
+        """Folder of the recorded demonstrations, one per task."""
         return self.output / "demonstrations"
+
+    @property
+    def controls(self) -> Path:
+        """Folder of the further demonstrations, for the cloning control only."""
+        return self.output / "control_demonstrations"
 
     def expert(self, task: str) -> Path:
         """Run folder of the expert of ``task``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from polytask_bringup.demo.ask_plan import Goals, make_plan, shard
@@ -25,18 +26,21 @@ EMBODIMENTS = {"tabletop": "xarm7_tabletop", "metaworld": "sawyer_metaworld"}
 LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
 
 
+def share() -> Path:
+    """Where the project's launch files and configuration are installed."""
+    from ament_index_python.packages import get_package_share_directory
+
+    return Path(get_package_share_directory("polytask_bringup"))
+
+
 def training_jobs(demo: Demo) -> list[Job]:
     """Record, learn, clone, evaluate, distil, and make goal pictures."""
-    jobs = [
-        Job(f"record-{number}", "record", "record:work", spec)
-        for number, spec in enumerate(_recordings(demo))
-    ]
+    jobs = [Job(f"record-{number}", "record", "record:work", spec) for number, spec in enumerate(_recordings(demo))]
     recorded = tuple(job.name for job in jobs)
-    common: dict[str, Any] = {"suite": demo.suite, "dataset": str(demo.dataset), "seed": demo.seed}
     starts = list(demo.seeds.evaluation(demo.scale.expert_starts))
     for task in demo.tasks:
-        spec: dict[str, Any] = {**common, "task": task, "output": str(demo.expert(task))}
-        spec["steps"] = demo.scale.learn_steps
+        spec: dict[str, Any] = {"suite": demo.suite, "task": task, "seed": demo.seed, "steps": demo.scale.learn_steps}
+        spec |= {"demonstrations": str(demo.demonstrations), "output": str(demo.expert(task))}
         jobs.append(Job(f"learn-{task}", "learn", "learn:work", spec, recorded))
     learned = tuple(f"learn-{task}" for task in demo.tasks)
     spec = {
@@ -45,9 +49,10 @@ def training_jobs(demo: Demo) -> list[Job]:
         "steps": demo.scale.distill_steps,
         "seed": demo.seed,
     }
-    jobs.append(Job("distill", "distill", "distil:work", spec, learned))
+    jobs.append(Job("distill", "distill", "learn:distill", spec, learned))
     for task in demo.tasks:
-        spec = {**common, "task": task, "starts": starts, "many": demo.scale.control_demonstrations}
+        spec = {"suite": demo.suite, "task": task, "seed": demo.seed, "starts": starts}
+        spec |= {"demonstrations": str(demo.demonstrations), "controls": str(demo.controls)}
         jobs.append(Job(f"clone-{task}", "evaluate", "clone:work", spec, recorded))
         spec = {"suite": demo.suite, "task": task, "expert": str(demo.expert(task)), "starts": starts}
         jobs.append(Job(f"evaluate-{task}", "evaluate", "clone:evaluate_expert", spec, (f"learn-{task}",)))
@@ -70,17 +75,17 @@ def _recordings(demo: Demo) -> list[dict[str, Any]]:
             if index % STACKS == number
         }
         if wanted:
-            log = str(demo.output / "logs" / f"record-{number}-nodes.log")
-            arguments = {**LOCK_STEP, "suite": demo.suite, "dataset": str(demo.dataset)}
+            arguments = {**LOCK_STEP, "suite": demo.suite, "dataset": str(demo.demonstrations)}
             arguments["embodiment"] = EMBODIMENTS[demo.suite]
             parts.append(
                 {
                     "launch": "record",
                     "arguments": arguments,
-                    "log": log,
-                    "suite": demo.suite,
-                    "dataset": str(demo.dataset),
+                    "log": str(demo.output / "logs" / f"record-{number}-nodes.log"),
+                    "demonstrations": str(demo.demonstrations),
+                    "controls": str(demo.controls),
                     "seeds": wanted,
+                    "spare": {task: list(demo.seeds.spare(demo.tasks.index(task))) for task in wanted},
                     "strips": str(demo.output / "media"),
                 }
             )
@@ -115,7 +120,7 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
         spec = {**common, "checkpoint": str(demo.unified), "starts": shard_starts(starts, number)}
         jobs.append(Job(f"no-goal-{number}", "controls", "controls:work", spec, ("distill",)))
     film = {**common, "answers": answers, "folder": str(demo.output / "media")}
-    jobs.append(Job("film", "film", "film:work", film, tuple(f"ask-{number}" for number in range(STACKS))))
+    jobs.append(Job("film", "film", "film:work", film, (*pictures, *(f"ask-{number}" for number in range(STACKS)))))
     measurements: list[tuple[str, dict[str, str], dict[str, Any]]] = [
         ("realtime", {"pace": "real_time"}, {"seconds": demo.scale.timing_seconds, "camera_topic": camera_topic}),
         ("lockstep", LOCK_STEP, {"checkpoint": str(demo.unified)}),

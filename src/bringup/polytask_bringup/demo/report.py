@@ -44,9 +44,16 @@ def _pictures(results: Mapping[str, Any]) -> dict[str, Any]:
     real = results.get("timing", {}).get("realtime")
     limit = TARGETS["latency"].limit
     return {
-        "films": [{**entry, "uri": data_uri(Path(entry["file"]))} for entry in film["films"]],
+        "films": [
+            {**entry, "uri": data_uri(Path(entry["file"])), "goal_uri": _goal_uri(entry)} for entry in film["films"]
+        ],
         "failures": [
-            {**entry, "uri": data_uri(Path(entry["file"])) if entry["file"] else None} for entry in film["failures"]
+            {
+                **entry,
+                "uri": data_uri(Path(entry["file"])) if entry["file"] else None,
+                "goal_uri": _goal_uri(entry),
+            }
+            for entry in film["failures"]
         ],
         "same_start": film["same_start"],
         "replayed": {"count": film["replayed"], "identical": film["identical"]},
@@ -57,6 +64,11 @@ def _pictures(results: Mapping[str, Any]) -> dict[str, Any]:
         "curves": data_uri(learning_curves(progress), "image/svg+xml") if progress else None,
         "latency": data_uri(latency_chart(real["latencies"], limit), "image/svg+xml") if real else None,
     }
+
+
+def _goal_uri(entry: Mapping[str, Any]) -> str | None:
+    """The picture that was shown as the goal, if one was."""
+    return data_uri(Path(entry["goal_file"])) if entry.get("goal_file") else None
 
 
 def _context(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,8 +146,8 @@ def _timing_lines(timing: Mapping[str, Any]) -> list[str]:
             f"{real['commands']} commands at {real['rate']:g} Hz in {real['goals']} goals "
             f"({real['succeeded']} succeeded), {real['pictures']} camera pictures received beside them.",
             f"Stamp of the observation to stamp of the command: median {1000 * latency['p50']:.2f} ms, p99 "
-            f"{1000 * latency['p99']:.2f} ms, longest {1000 * latency['longest']:.2f} ms; "
-            f"until another process had it: p99 {1000 * arrived['p99']:.2f} ms.",
+            f"{1000 * latency['p99']:.2f} ms, longest {1000 * latency['longest']:.2f} ms; until "
+            f"another process had it: p99 {1000 * arrived['p99']:.2f} ms.",
             f"Period between commands: median {1000 * period['p50']:.1f} ms, longest {1000 * period['longest']:.1f} ms.",
         ]
     if lock := timing.get("lockstep"):

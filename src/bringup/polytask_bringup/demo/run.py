@@ -17,7 +17,7 @@ from polytask_bringup.demo.figures import all_figures
 from polytask_bringup.demo.files import write_json
 from polytask_bringup.demo.jobs import Clock, Job, Runner
 from polytask_bringup.demo.options import Demo, DemoError, DemoOptions
-from polytask_bringup.demo.plan import EMBODIMENTS, serving_jobs, training_jobs
+from polytask_bringup.demo.plan import EMBODIMENTS, serving_jobs, share, training_jobs
 from polytask_bringup.demo.progress import make_display
 from polytask_bringup.demo.results import assemble
 from polytask_bringup.demo.table import figures_table, phases_table, verdict
@@ -52,7 +52,7 @@ def plan_jobs(demo: Demo) -> list[Job]:
     from polytask_sim_bridge.suites import load_suite
 
     taught = {task: load_suite(demo.suite).tasks[task].instructions for task in demo.tasks}
-    heldout = read_heldout(_config(f"sentences/{demo.suite}_heldout.yaml"), demo.tasks, taught)
+    heldout = read_heldout(share() / f"config/sentences/{demo.suite}_heldout.yaml", demo.tasks, taught)
     goals = Goals(taught, heldout, demo.scale.ask_starts)
     embodiment = Embodiment.load(EMBODIMENTS[demo.suite])
     return [*training_jobs(demo), *serving_jobs(demo, goals, embodiment.rate, embodiment.cameras[0].topic)]
@@ -78,12 +78,6 @@ def _conclude(demo: Demo, jobs: list[Job], finished: Any, clock: Clock, worked: 
     console.print(f"[bold]{verdict(figures)}[/]", soft_wrap=True)
     console.print(f"report: {report}\nnumbers: {demo.output / 'results.json'}", soft_wrap=True)
     return report
-
-
-def _config(name: str) -> Path:
-    from ament_index_python.packages import get_package_share_directory
-
-    return Path(get_package_share_directory("polytask_bringup")) / "config" / name
 
 
 @contextlib.contextmanager
