@@ -23,12 +23,13 @@ PALETTE = ((0.9, 0.3, 0.3), (0.3, 0.9, 0.4), (0.3, 0.5, 1.0), (0.95, 0.8, 0.2), 
 SIZE = 0.02  # m, diameter of a point
 TEXT_HEIGHT = 0.03  # m
 ABOVE = np.array([0.0, 0.0, SIZE])
-STATES = {
+WHY = {
     EpisodeStatus.RUNNING: "running",
     EpisodeStatus.SUCCEEDED: "succeeded",
     EpisodeStatus.TIME_LIMIT: "time is up",
+    EpisodeStatus.ABORTED: "aborted",
+    EpisodeStatus.FAULT: "fault",
 }
-STATES |= {EpisodeStatus.ABORTED: "aborted", EpisodeStatus.FAULT: "fault"}
 
 
 def position(point: str, values: Mapping[str, float]) -> NDArray[np.float64] | None:

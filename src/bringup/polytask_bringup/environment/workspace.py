@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
 
-from .layout import Layout, SetupError, write_mark
+from .layout import Layout, SetupError, read_mark, write_mark
 from .progress import CommandFailed, Step, run
 
 # Search paths of which the workspace adds entries.
 PATHS = ("PATH", "PYTHONPATH", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "LD_LIBRARY_PATH")
 
 
+def package_keys(layout: Layout) -> dict[str, str]:
+    """For each package what its build depends on: Python modules and data are linked, so of them only names matter."""
+    keys = {}
+    for manifest in sorted(layout.root.glob("src/*/package.xml")):
+        folder = manifest.parent
+        key = hashlib.sha256()
+        named = [path for name in ("launch", "config", "resource") for path in _files(folder / name)]
+        read = _files(folder) if (folder / "CMakeLists.txt").exists() else [folder / "setup.py", folder / "setup.cfg"]
+        key.update("\n".join(map(str, named)).encode())
+        for path in [manifest, *read]:
+            key.update(f"\n{path}\n".encode() + path.read_bytes())
+        keys[ElementTree.parse(manifest).findtext("name", folder.name)] = key.hexdigest()
+    return keys
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files below a folder, which may be a link, but for hidden ones."""
+    return sorted(path for path in folder.glob("**/*") if path.is_file() and not path.name.startswith("."))
+
+
 def build(layout: Layout, step: Step, lock: int) -> None:
-    """Build all packages, linking rather than copying Python modules and data.
+    """Build the packages that changed, linking rather than copying Python modules and data.
 
     A build that fails after an interrupted one is tried again from nothing, since half-written files of the first may
     be the reason.
@@ -24,10 +48,16 @@ def build(layout: Layout, step: Step, lock: int) -> None:
         SetupError: with the compiler's last words.
     """
     interrupted = layout.venv / "building"
+    built_mark = layout.venv / "workspace"
+    wanted = package_keys(layout)
+    built = json.loads(read_mark(built_mark) or "{}")
     again = interrupted.exists()
+    packages = [name for name in wanted if wanted[name] != built.get(name) or not (layout.install / name).is_dir()]
+    if not packages:
+        return
     interrupted.touch()
     try:
-        _colcon(layout, step, lock)
+        _colcon(layout, step, lock, packages)
     except CommandFailed as error:
         if not again:
             raise _explained(error) from error
@@ -35,9 +65,10 @@ def build(layout: Layout, step: Step, lock: int) -> None:
         for folder in (layout.build, layout.install):
             shutil.rmtree(folder, ignore_errors=True)
         try:
-            _colcon(layout, step, lock)
+            _colcon(layout, step, lock, list(wanted))
         except CommandFailed as second:
             raise _explained(second) from second
+    write_mark(built_mark, json.dumps(wanted))
     interrupted.unlink()
 
 
@@ -45,20 +76,26 @@ def _explained(error: CommandFailed) -> SetupError:
     return SetupError(f"the workspace does not build:\n{chr(10).join(error.output[-25:])}\n{error}")
 
 
-def _colcon(layout: Layout, step: Step, lock: int) -> None:
-    total = len(list(layout.root.glob("src/*/package.xml")))
+def _colcon(layout: Layout, step: Step, lock: int, packages: list[str]) -> None:
     finished = 0
 
     def describe(line: str) -> str | None:
         nonlocal finished
         if line.startswith("Finished <<<"):
             finished += 1
-            return f"{finished} of {total} packages"
+            return f"{finished} of {len(packages)} packages"
         return None
 
     command = [str(layout.venv / "bin" / "colcon"), "--log-base", str(layout.log), "build", "--symlink-install"]
     command += ["--base-paths", str(layout.root / "src"), "--build-base", str(layout.build)]
-    command += ["--install-base", str(layout.install), "--cmake-args", "-DBUILD_TESTING=OFF"]
+    command += [
+        "--install-base",
+        str(layout.install),
+        "--packages-select",
+        *packages,
+        "--cmake-args",
+        "-DBUILD_TESTING=OFF",
+    ]
     # cmake and rosidl must find the environment's Python, whatever else is installed.
     command += [f"-DPython3_EXECUTABLE={layout.python}", f"-DPYTHON_EXECUTABLE={layout.python}", "--no-warn-unused-cli"]
     run(command, step, layout.venv / "colcon.log", describe=describe, env=_base_environment(layout), keep_open=[lock])

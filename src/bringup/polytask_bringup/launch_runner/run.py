@@ -33,7 +33,10 @@ def list_arguments(path: Path) -> list[Argument]:
     Raises:
         LaunchError: when the file cannot be read.
     """
-    return Description(path, {}, only_arguments=True).arguments
+    found: dict[str, Argument] = {}
+    for argument in Description(path, {}, only_arguments=True).arguments:
+        found.setdefault(argument.name, argument)
+    return list(found.values())
 
 
 def run_launch_file(path: Path, arguments: Mapping[str, str]) -> int:
