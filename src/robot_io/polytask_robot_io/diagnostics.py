@@ -93,7 +93,7 @@ class NodeDiagnostics:
         self._hardware_id = hardware_id
         self._trackers: dict[str, Intervals | Durations] = {}
         self._dropped: dict[str, list[Any]] = {}
-        self._warned_now = False
+        self._warning = ""
         self._values: dict[str, str] = {}
         self._state = (DiagnosticStatus.OK, "running")
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
@@ -117,7 +117,7 @@ class NodeDiagnostics:
         entry = self._dropped.setdefault(what, [0, ""])
         entry[0] += 1
         entry[1] = reason
-        self._warned_now = True
+        self._warning = f"{what}: {reason}"
         self._node.get_logger().warning(f"{what}: {reason}", throttle_duration_sec=5.0)
 
     def count(self, what: str) -> int:
@@ -135,10 +135,9 @@ class NodeDiagnostics:
     def publish(self) -> None:
         """Publish now; the timer does so every second."""
         level, message = self._state
-        if self._warned_now and level == DiagnosticStatus.OK:
-            last = max(self._dropped.items(), key=lambda item: item[1][0])
-            level, message = DiagnosticStatus.WARN, f"{last[0]}: {last[1][1]}"
-        self._warned_now = False
+        if self._warning and level == DiagnosticStatus.OK:
+            level, message = DiagnosticStatus.WARN, self._warning
+        self._warning = ""
         values = dict(self._values)
         for name, tracker in self._trackers.items():
             values |= {f"{name} {key}": value for key, value in tracker.values().items()}

@@ -60,8 +60,7 @@ class Pace:
     def publish(self) -> None:
         """Publish the observation: the state at once, pictures when they are wanted."""
         self.node.output.observation(self.stamp_ns)
-        if self.node.may_render and self.node.output.pictures_wanted():
-            self.node.output.pictures(self.stamp_ns)
+        self.node.publish_pictures(self.stamp_ns)
 
     def action(self, message: Command) -> np.ndarray:
         """The command's values within the limits, ``float32 (k,)``. Raises BadCommand."""
@@ -138,8 +137,8 @@ class ByService(Pace):
         self._quiet = False
         if self.node.output.heard():
             super().publish()
-        elif self.node.may_render and self.node.output.pictures_wanted():
-            self.node.output.pictures(self.stamp_ns)
+        else:
+            self.node.publish_pictures(self.stamp_ns)
 
     def on_command(self, message: Command) -> None:
         """See :class:`Pace`."""
@@ -172,7 +171,8 @@ class RealTime(Pace):
     simulated_time = False
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Begin to tick, with the renderer made beforehand: that takes many periods."""
+        self.node.why_no_pictures()
         self._command: Any = None
         self._arrived = 0.0
         self._first_stamp = self.stamp_ns = self._now()
@@ -228,7 +228,7 @@ class RealTime(Pace):
             self.step(self._hold if self._command is None else self._command)
         self.stamp_ns = self._now()
         self.node.output.observation(self.stamp_ns)
-        if not (self.node.may_render and self.node.output.pictures_wanted()):
+        if not self.node.output.pictures_wanted():
             return
         drawing = time.perf_counter()
         if drawing - began + self._render_time > 0.9 * self.period_ns / SECOND:
@@ -236,7 +236,7 @@ class RealTime(Pace):
             self._render_time *= 0.8
             self.node.diagnostics.drop("pictures skipped", "drawing takes longer than is left of the control period")
             return
-        self.node.output.pictures(self.stamp_ns)
+        self.node.publish_pictures(self.stamp_ns)
         self._render_time = time.perf_counter() - drawing
 
 

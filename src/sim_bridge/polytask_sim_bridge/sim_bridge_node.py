@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
 from polytask_interfaces.msg import Command, TaskInfo
@@ -47,7 +48,8 @@ class SimBridgeNode(Node):
         if pace == "real_time" and self.get_parameter("use_sim_time").value:
             raise ValueError("pace real_time runs on the system's clock; set use_sim_time to false, or another pace")
         self.embodiment = Embodiment.load(file or EMBODIMENTS[suite])
-        self.may_render = render == "auto"
+        self._no_pictures = "" if render == "auto" else "pictures are switched off: set parameter 'render' to auto"
+        self._drew = False
         env = make(suite, task or next(iter(load_suite(suite).tasks)))
         _check_fits(self.embodiment, env)
         self.runner = EpisodeRunner(env, seed, end_on_success)
@@ -68,9 +70,27 @@ class SimBridgeNode(Node):
         """Free the renderer, in the thread that made it."""
         self.runner.env.close()
 
+    def why_no_pictures(self) -> str:
+        """Empty when pictures can be drawn, which is tried the first time; otherwise the reason."""
+        if not self._drew and not self._no_pictures:
+            try:
+                self.runner.picture()
+                self._drew = True
+            except Exception as error:
+                # Whatever the graphics library lacks, all but the pictures goes on.
+                self._no_pictures = f"no picture can be drawn: {error!r}; see './polytask doctor'"
+                self.get_logger().error(self._no_pictures)
+                self.diagnostics.state(DiagnosticStatus.ERROR, self._no_pictures)
+        return self._no_pictures
+
+    def publish_pictures(self, stamp_ns: int) -> None:
+        """Publish pictures if somebody listens."""
+        if self.output.pictures_wanted() and not self.why_no_pictures():
+            self.output.pictures(stamp_ns)
+
     def _reset(self, request: ResetEpisode.Request, response: ResetEpisode.Response) -> ResetEpisode.Response:
-        if request.want_image and not self.may_render:
-            response.message = "pictures are switched off: start the simulator with parameter render auto"
+        if request.want_image and (reason := self.why_no_pictures()):
+            response.message = reason
             return response
         before = self.runner.episode
         try:
@@ -89,8 +109,8 @@ class SimBridgeNode(Node):
         if not isinstance(self.pace, ByService):
             response.message = "the simulator does not run at pace service: somebody else is driving"
             return response
-        if request.want_image and not self.may_render:
-            response.message = "pictures are switched off: start the simulator with parameter render auto"
+        if request.want_image and (reason := self.why_no_pictures()):
+            response.message = reason
             return response
         try:
             self.pace.serve_step(request.command)

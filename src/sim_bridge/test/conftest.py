@@ -1,5 +1,6 @@
-"""MuJoCo chooses its OpenGL when it is first imported, which a test module may do before the suites."""
+"""The helpers of this folder can be imported by its tests."""
 
-import os
+import sys
+from pathlib import Path
 
-os.environ.setdefault("MUJOCO_GL", "egl")
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,85 @@
+"""How the node begins and ends, and the scripted expert at its controls."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import rclpy
+from sim_client import Client, simulator
+
+from polytask_interfaces.msg import EpisodeStatus
+from polytask_robot_io.embodiment import Embodiment
+from polytask_sim_bridge.sim_bridge_node import EMBODIMENTS, SimBridgeNode
+from polytask_sim_bridge.suites import load_suite, make_env
+
+
+@pytest.mark.parametrize("pace", ["real_time", "lock_step", "service"])
+def test_sigint_ends_it_within_five_seconds_with_the_renderer_closed(pace):
+    with simulator(f"pace:={pace}", stderr=subprocess.PIPE) as process:
+        client = Client()
+        client.watch_camera()
+        if pace == "service":
+            client.reset(seed=1, want_image=True)
+        client.until(lambda: client.images, timeout=30)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+        client.close()
+    assert time.monotonic() - began < 5
+    assert errors == ""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        (["pace:=warp"], "'pace' is 'warp'; it must be one of real_time, lock_step, service"),
+        (["suite:=kitchen"], "'suite' is 'kitchen'"),
+        (["task:=fly"], "has no task 'fly'"),
+        (["seed:=-4"], "'seed'"),
+        (["embodiment:=nobody"], "no embodiment named 'nobody'"),
+        (["embodiment:=sawyer_metaworld"], "does not fit suite 'tabletop'"),
+        (["use_sim_time:=true"], "set use_sim_time to false"),
+    ],
+)
+def test_wrong_parameters_are_refused_with_a_remedy(parameters, said):
+    arguments = [word for parameter in parameters for word in ("-p", parameter)]
+    rclpy.init(args=["--ros-args", *arguments])
+    try:
+        with pytest.raises(ValueError, match=said):  # which run_node turns into a message and status 2
+            SimBridgeNode()
+    finally:
+        rclpy.shutdown()
+
+
+@pytest.mark.parametrize("suite", sorted(EMBODIMENTS))
+def test_embodiment_files_agree_with_the_suites(suite):
+    config = load_suite(suite)
+    env = make_env(suite, next(iter(config.tasks)))
+    embodiment = Embodiment.load(EMBODIMENTS[suite])
+    assert embodiment.state_names == tuple(env.state_names)
+    assert embodiment.rate == env.control_rate
+    assert len(embodiment.command) == env.action_space.shape[0]
+    assert (embodiment.cameras[0].width, embodiment.cameras[0].height) == (config.camera.width, config.camera.height)
+    env.close()
+
+
+def test_the_scripted_expert_drives():
+    """Over topics in lock-step, with the simulator's task, to success."""
+    command = [sys.executable, "-m", "polytask_sim_bridge.scripted_expert_node", "--ros-args", "-p", "noise:=0.1"]
+    with simulator("pace:=lock_step", "task:=drawer-open"):
+        expert = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        client = Client()
+        try:
+            for task, seed in (("drawer-open", 1), ("drawer-close", 2)):
+                client.reset(task, seed)
+                client.until(lambda seed=seed: client.statuses[-1].seed == seed and client.statuses[-1].ended)
+                assert client.statuses[-1].why == EpisodeStatus.SUCCEEDED
+        finally:
+            client.close()
+            expert.send_signal(signal.SIGINT)
+            _, errors = expert.communicate(timeout=10)
+    assert expert.returncode == 0
+    assert "Traceback" not in errors

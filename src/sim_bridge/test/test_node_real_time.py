@@ -1,0 +1,82 @@
+"""Real time: rate, stamps, what starts an episode, and what is held when commands stop."""
+
+import time
+
+import numpy as np
+import pytest
+from sim_client import Client, simulator, vector
+
+from polytask_interfaces.msg import EpisodeStatus
+from polytask_robot_io.stamps import to_ns
+
+
+@pytest.fixture(scope="module")
+def ros_domain(module_ros_domain):
+    return module_ros_domain
+
+
+@pytest.fixture(scope="module")
+def real_time(module_ros_domain):
+    with simulator("task:=drawer-open", "seed:=3"):
+        client = Client()
+        yield client
+        client.close()
+
+
+def test_states_come_at_the_rate_with_stamps_of_now(real_time):
+    real_time.spin(0.3)
+    real_time.states.clear()
+    real_time.spin(2.0)
+    stamps = np.array([to_ns(message.header.stamp) for message in real_time.states]) / 1e9
+    assert 36 <= len(stamps) <= 42
+    assert np.median(np.diff(stamps)) == pytest.approx(0.05, abs=0.003)
+    assert abs(time.time() - stamps[-1]) < 1.0
+    assert not real_time.clocks
+
+
+def test_an_episode_begins_with_its_first_command_and_holds_without_fresh_ones(real_time):
+    first = vector(real_time.reset("reach", 5).state)
+    real_time.spin(0.3)
+    assert real_time.statuses[-1].step == 0
+    assert np.array_equal(vector(real_time.states[-1]), first)
+    real_time.send([1, 0, 0, 0])
+    real_time.until(lambda: real_time.statuses[-1].step >= 2)
+    assert vector(real_time.states[-1])[0] > first[0]
+    # The command is too old after 0.25 s: from then on the commanded target stays where it is.
+    real_time.until(lambda: real_time.diagnosis("stale commands") is not None)
+    real_time.spin(0.4)
+    target = [vector(message)[0] + vector(message)[3] for message in real_time.states[-5:]]
+    assert np.ptp(target) < 1e-6
+    assert real_time.statuses[-1].why == EpisodeStatus.RUNNING
+    assert "holding still" in real_time.diagnosis("stale commands last reason")
+
+
+def test_a_command_for_the_episode_before_is_ignored(real_time):
+    old = to_ns(real_time.states[-1].header.stamp)
+    real_time.reset("reach", 6)
+    real_time.send([1, 0, 0, 0], old)
+    real_time.until(lambda: "the episode before" in (real_time.diagnosis("commands ignored last reason") or ""))
+    assert real_time.statuses[-1].step == 0
+
+
+def test_a_nan_command_is_refused_and_it_goes_on(real_time):
+    real_time.reset("reach", 7)
+    real_time.send([float("nan"), 0, 0, 0])
+    real_time.until(lambda: "finite number in dx" in (real_time.diagnosis("commands refused last reason") or ""))
+    assert real_time.statuses[-1].step == 0
+    real_time.send([0, 0, 0, 0])
+    real_time.until(lambda: real_time.statuses[-1].step > 0)
+
+
+def test_pictures_have_the_stamp_of_a_state(real_time):
+    real_time.watch_camera()
+    real_time.until(lambda: len(real_time.images) >= 5)
+    stamps = {to_ns(message.header.stamp) for message in real_time.states}
+    assert {to_ns(image.header.stamp) for image in real_time.images} <= stamps
+
+
+def test_diagnostics_carry_rate_jitter_and_latency(real_time):
+    real_time.until(lambda: real_time.diagnosis("tick rate [Hz]") is not None)
+    assert float(real_time.diagnosis("tick rate [Hz]")) == pytest.approx(20, abs=5)  # a busy machine
+    assert real_time.diagnosis("tick jitter [ms]") is not None
+    assert real_time.diagnosis("step time p99 [ms]") is not None
