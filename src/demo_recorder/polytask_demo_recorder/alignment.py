@@ -40,6 +40,11 @@ class Recorded:
     end_ns: int | None = None
     """Stamp at which the status reported the end."""
 
+    @property
+    def stepped(self) -> list[int]:
+        """Stamps at which a control step had been taken; none where there is no status."""
+        return [stamp for stamp, step in self.steps.items() if step > 0]
+
 
 def collect(messages: Iterable[tuple[str, Any]], embodiment: Embodiment, cameras: bool) -> Recorded:
     """Read (relative topic, message) pairs in the order in which they arrived, by the code that live nodes use.

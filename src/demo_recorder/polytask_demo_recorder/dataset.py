@@ -24,6 +24,8 @@ from polytask_demo_recorder.records import RawMessage, read_begin, read_records
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadMessage
 
+PICTURELESS = 0.1
+"""Share of an episode's observations that may lack a picture when pictures are asked for; they leave a gap."""
 RATE_TOLERANCE = 0.2
 """Relative difference allowed between the declared control rate and the one found in the stamps."""
 
@@ -82,6 +84,11 @@ def read_episode(path: Path | str, cameras: bool = False) -> Episode:
         what = "observations with all pictures" if cameras else "observations"
         raise DatasetError(f"{path}: {len(observations)} {what}; an episode needs 2 at least. Record it anew.")
     stamps = np.array([one.stamp_ns for one in observations], dtype=np.int64)
+    if cameras and (without := sum(stamp not in stamps for stamp in recorded.stepped)) > PICTURELESS * len(stamps):
+        raise DatasetError(
+            f"{path}: {without} observations have no picture; the camera did not keep up. Record it anew, in lock-step "
+            "or with less load, or read it without pictures."
+        )
     _check_rate(path, stamps, info.embodiment)
     if not recorded.commands:
         raise DatasetError(

@@ -77,6 +77,8 @@ class DemoRecorder(Node):
             )
             self.create_subscription(topic.kind, topic.name, receive, topic.qos, raw=True)
         self._tasks = self.create_client(ListTasks, "list_tasks")
+        self._asked = False
+        self._sentences: dict[str, tuple[str, ...]] = {}
         self.add_on_set_parameters_callback(self._may_set)
         self.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._server = ActionServer(
@@ -126,8 +128,8 @@ class DemoRecorder(Node):
             time.monotonic(),
         )
         self._handle, self._told = handle, 0.0
-        if not request.instructions and self._tasks.service_is_ready():
-            self._tasks.call_async(ListTasks.Request()).add_done_callback(partial(self._learn_tasks, self._session))
+        self._session.sentences = self._sentences
+        self._asked = False  # the simulator may be another one than at the last goal
         self.get_logger().info(f"recording {request.episodes} episodes of '{request.task or 'any task'}'")
         self._diagnostics.state(DiagnosticStatus.OK, f"recording {request.task}")
 
@@ -144,9 +146,11 @@ class DemoRecorder(Node):
             goal.timeout or self._timeout,
         )
 
-    def _learn_tasks(self, session: Session, answer: Any) -> None:
+    def _learn_tasks(self, answer: Any) -> None:
         if answer.exception() is None:
-            session.sentences = {task.name: tuple(task.instructions) for task in answer.result().tasks}
+            self._sentences = {task.name: tuple(task.instructions) for task in answer.result().tasks}
+            if self._session is not None:
+                self._session.sentences = self._sentences
 
     def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
         if self._session is None or handle is not self._handle:
@@ -164,7 +168,10 @@ class DemoRecorder(Node):
             if isinstance(event, Kept):
                 self.get_logger().info(f"{event.path}: {event.info.outcome}, seed {event.info.seed}")
                 for topic, count in event.info.missing.items():
-                    self._diagnostics.drop(f"{topic} lost", f"{count} messages in {event.path.name}")
+                    self._diagnostics.drop(f"{topic} missing", f"{count} messages in {event.path.name}")
+        if not self._asked and self._tasks.service_is_ready():
+            self._asked = True
+            self._tasks.call_async(ListTasks.Request()).add_done_callback(self._learn_tasks)
         session, handle = self._session, self._handle
         if session is None or handle is None:
             return

@@ -243,5 +243,5 @@ class Session:
         if self.discarded:
             parts.append(f"{self.discarded} failed or were broken off, and discarded")
         if self._missing:
-            parts.append(f"messages were lost: {'; '.join(self._missing)}")
+            parts.append(f"messages are missing: {'; '.join(self._missing)}")
         self.end = End(self._final.outcome, "; ".join(part for part in parts if part))

@@ -1,14 +1,6 @@
-"""A domain of its own for the tests that need nodes."""
+"""Makes the helpers beside the tests importable."""
 
-from __future__ import annotations
+import sys
+from pathlib import Path
 
-import os
-
-import pytest
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_domain() -> None:
-    """Nodes of this test run hear nobody else's."""
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ["ROS_DOMAIN_ID"] = str(102 + os.getpid() % 100)
+sys.path.insert(0, str(Path(__file__).parent))

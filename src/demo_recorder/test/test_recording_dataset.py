@@ -1,0 +1,196 @@
+"""Recorded topics become aligned arrays, or are refused with file and reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_episodes import (
+    PERIOD,
+    START,
+    TOY,
+    episode_messages,
+    observation_messages,
+    stamp,
+    toy,
+    toy_action,
+    toy_picture,
+    toy_state,
+    write_episode,
+)
+
+from polytask_demo_recorder.dataset import DatasetError, read_dataset, read_episode
+from polytask_robot_io.commands import command_message
+
+
+def test_arrays_are_aligned(tmp_path: Path) -> None:
+    path = write_episode(tmp_path, 12)
+    episode = read_episode(path, cameras=True)
+    assert episode.state.dtype == episode.action.dtype == np.float32
+    np.testing.assert_array_equal(episode.state, [toy_state(step) for step in range(13)])
+    np.testing.assert_array_equal(episode.action, [toy_action(step) for step in range(12)])
+    np.testing.assert_array_equal(episode.images["camera"], [toy_picture(step) for step in range(13)])
+    np.testing.assert_array_equal(episode.stamps, START + PERIOD * np.arange(13))
+    np.testing.assert_array_equal(episode.goal_images["camera"], toy_picture(12))
+    assert (episode.task, episode.seed, episode.outcome) == ("push", 7, "success")
+    assert episode.instructions == ("Push it.", "Schieb „es“.")
+    assert episode.embodiment == toy()
+    assert len(episode.gaps) == 0
+    assert read_episode(path).images == {}
+
+
+def test_a_lost_observation_is_a_gap_and_shifts_nothing(tmp_path: Path) -> None:
+    lost = [m for m in episode_messages(10) if not (m[0] == "/state" and m[1] == START + 4 * PERIOD)]
+    episode = read_episode(write_episode(tmp_path, messages=lost))
+    np.testing.assert_array_equal(episode.state[:5], [toy_state(step) for step in (0, 1, 2, 3, 5)])
+    np.testing.assert_array_equal(episode.action[3:5], [toy_action(3), toy_action(5)])
+    assert episode.gaps.tolist() == [3]
+
+
+def test_teleoperation_is_aligned_by_time(tmp_path: Path) -> None:
+    messages = []
+    for step in range(11):
+        ns = START + step * PERIOD
+        messages += [(topic, ns, message) for topic, message in observation_messages(step, ns, 10)]
+        # Commands come between observations, name none, and stop after step 3: then zero, once they are too old.
+        if step < 4:
+            messages.append(("/command", ns, command_message(toy_action(step), stamp(ns + PERIOD // 3))))
+    episode = read_episode(write_episode(tmp_path, messages=messages))
+    np.testing.assert_array_equal(episode.action[:4], [toy_action(step) for step in range(4)])
+    held = [toy_action(3)] * 4  # max_age is five periods, the command is a third of one older
+    np.testing.assert_array_equal(episode.action[4:8], held)
+    np.testing.assert_array_equal(episode.action[8:], np.zeros((2, 2)))
+
+
+def test_a_simulator_at_rest_before_the_first_command_counts_once(tmp_path: Path) -> None:
+    messages = []
+    for idle in range(-5, 0):
+        ns = START + idle * PERIOD
+        messages += [(topic, ns, message) for topic, message in observation_messages(0, ns, 6)]
+    episode = read_episode(write_episode(tmp_path, messages=messages + episode_messages(6)), cameras=True)
+    assert len(episode.state) == 7
+    assert episode.stamps[0] == START
+
+
+def test_what_follows_the_end_is_left_out(tmp_path: Path) -> None:
+    after = [(t, START + 11 * PERIOD, m) for t, m in observation_messages(10, START + 11 * PERIOD, 10)]
+    assert len(read_episode(write_episode(tmp_path, messages=episode_messages(10) + after)).state) == 11
+
+
+def test_missing_pictures(tmp_path: Path) -> None:
+    few = [m for m in episode_messages(20) if not (m[0] == "/camera/image_raw" and m[1] == START + 4 * PERIOD)]
+    assert len(read_episode(write_episode(tmp_path, messages=few), cameras=True).state) == 20
+    many = [m for m in episode_messages(20) if m[0] != "/camera/image_raw" or m[1] > START + 9 * PERIOD]
+    path = write_episode(tmp_path, messages=many)
+    assert len(read_episode(path).state) == 21
+    with pytest.raises(DatasetError, match=rf"{path}: 9 observations have no picture"):
+        read_episode(path, cameras=True)
+    with pytest.raises(DatasetError, match="0 observations with all pictures"):
+        read_episode(write_episode(tmp_path, messages=episode_messages(5, cameras=False)), cameras=True)
+
+
+def test_dataset_in_order_and_by_task(tmp_path: Path) -> None:
+    write_episode(tmp_path / "push", 5)
+    write_episode(tmp_path / "push", 6)
+    write_episode(tmp_path / "push", 9, outcome="time_limit")
+    write_episode(tmp_path / "pull", 7, task="pull")
+    (tmp_path / "push" / "notes.txt").touch()
+    assert [len(episode.action) for episode in read_dataset(tmp_path)] == [7, 5, 6]
+    assert [len(episode.action) for episode in read_dataset(tmp_path, "push")] == [5, 6]
+    assert [len(episode.action) for episode in read_dataset(tmp_path / "push", failures=True)] == [5, 6, 9]
+
+
+def test_empty_or_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such folder"):
+        read_dataset(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match=r"no demonstration; record some"):
+        read_dataset(tmp_path)
+    write_episode(tmp_path / "push", 3, outcome="time_limit")
+    with pytest.raises(DatasetError, match="its 1 episodes of task 'push' failed"):
+        read_dataset(tmp_path, "push")
+    with pytest.raises(DatasetError, match="it holds episodes of push"):
+        read_dataset(tmp_path, "pull")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("rate: 20.0", "rate: 19.0", "rate"),
+        ("width: 8", "width: 16", "camera 0 (camera): width"),
+        ("scale: 0.02", "scale: 0.05", "command 0 (dx): scale"),
+        ("name: two, topic: state, unit: m,", "name: two, topic: state, unit: rad,", "state 1 (two): unit"),
+    ],
+)
+def test_episodes_of_another_robot_are_refused(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    write_episode(tmp_path, 4)
+    assert old in TOY
+    other = write_episode(tmp_path, 4, embodiment=toy(TOY.replace(old, new)))
+    with pytest.raises(DatasetError) as error:
+        read_dataset(tmp_path)
+    assert str(other) in str(error.value)
+    assert reason in str(error.value)
+
+
+def test_other_action_size_is_refused(tmp_path: Path) -> None:
+    write_episode(tmp_path, 4)
+    gripper = '    - {name: gripper, unit: "1", frame: none, scale: 1.0, minimum: -1.0, maximum: 1.0}\n'
+    other = write_episode(tmp_path, 4, embodiment=toy(TOY.replace(gripper, "")))
+    with pytest.raises(DatasetError, match=rf"{other}: command: command has shape \(2,\), but 1 values are declared"):
+        read_dataset(tmp_path)
+
+
+def test_rate_that_was_not_kept_is_refused(tmp_path: Path) -> None:
+    path = write_episode(tmp_path, 4, embodiment=toy(TOY.replace("rate: 20.0", "rate: 10.0")))
+    with pytest.raises(DatasetError, match=rf"{path}: observations come at 20 Hz, but .* declares 10 Hz"):
+        read_episode(path)
+
+
+def test_pictures_where_the_robot_has_no_camera(tmp_path: Path) -> None:
+    blind = toy(TOY[: TOY.index("cameras:")] + "cameras: []\n" + TOY[TOY.index("command:"):])
+    path = write_episode(tmp_path, messages=episode_messages(4, cameras=False), embodiment=blind)
+    assert len(read_episode(path).state) == 5
+    with pytest.raises(DatasetError, match="has no camera"):
+        read_episode(path, cameras=True)
+
+
+def test_truncated_file(tmp_path: Path) -> None:
+    path = write_episode(tmp_path, 10)
+    whole = path.read_bytes()
+    for size in (0, 5, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(DatasetError, match=rf"{path}: cut short or damaged"):
+            read_dataset(tmp_path)
+    path.write_bytes(b"\0" * 1000)
+    with pytest.raises(DatasetError, match="cut short or damaged"):
+        read_dataset(tmp_path)
+
+
+def test_nan_and_wrong_names_are_refused(tmp_path: Path) -> None:
+    messages = episode_messages(4)
+    messages[0][2].values[1] = float("nan")
+    path = write_episode(tmp_path, messages=messages)
+    with pytest.raises(DatasetError, match=rf"{path}: state: not a finite number in two"):
+        read_episode(path)
+    messages = episode_messages(4)
+    messages[0][2].names = ["one", "three"]
+    with pytest.raises(DatasetError, match="two"):
+        read_episode(write_episode(tmp_path, messages=messages))
+
+
+def test_nobody_drove(tmp_path: Path) -> None:
+    silent = [message for message in episode_messages(4) if message[0] != "/command"]
+    with pytest.raises(DatasetError, match="nobody published 'command'"):
+        read_episode(write_episode(tmp_path, messages=silent))
+
+
+def test_somebody_elses_bag(tmp_path: Path) -> None:
+    from mcap.writer import Writer
+
+    path = tmp_path / "episode_000000.mcap"
+    with path.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="ros2")
+        writer.finish()
+    with pytest.raises(DatasetError, match="not made by demo_recorder"):
+        read_episode(path)
