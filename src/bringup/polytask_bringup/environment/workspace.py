@@ -152,13 +152,17 @@ def write_script(layout: Layout) -> None:
     lines += [
         "# Yours count, where you have set them.",
         f": ${{FASTDDS_DEFAULT_PROFILES_FILE:={profile}}}",
-        ": ${FASTRTPS_DEFAULT_PROFILES_FILE:=$FASTDDS_DEFAULT_PROFILES_FILE}  # its name before Fast DDS 3",
         ": ${ROS_AUTOMATIC_DISCOVERY_RANGE:=LOCALHOST}  # SUBNET: find nodes on other machines",
         ": ${MUJOCO_GL:=egl}",
         ": ${PYOPENGL_PLATFORM:=$MUJOCO_GL}",
         ": ${HF_HUB_OFFLINE:=1}  # the language model is installed; nothing is to be fetched",
         ": ${OMP_NUM_THREADS:=1}  # small networks: more threads cost more than they bring",
-        "export FASTDDS_DEFAULT_PROFILES_FILE FASTRTPS_DEFAULT_PROFILES_FILE ROS_AUTOMATIC_DISCOVERY_RANGE",
+        "export FASTDDS_DEFAULT_PROFILES_FILE ROS_AUTOMATIC_DISCOVERY_RANGE",
         "export MUJOCO_GL PYOPENGL_PLATFORM HF_HUB_OFFLINE OMP_NUM_THREADS",
     ]
+    if layout.distribution == "jazzy":
+        lines.append(
+            "export FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$FASTDDS_DEFAULT_PROFILES_FILE}"
+            "  # what its Fast DDS calls it"
+        )
     write_mark(layout.script, "\n".join(lines))

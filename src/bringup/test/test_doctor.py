@@ -1,0 +1,41 @@
+"""The doctor finds this machine well, and says what to do where it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from polytask_bringup.doctor import examination
+
+
+def test_this_machine_is_well(capsys):
+    assert examination.examine() == 0
+    output = capsys.readouterr().out
+    assert output.count("ok  ") == len(examination.CHECKS)
+    assert "84x84 picture in" in output
+    assert "10 of 10 pictures of 1 MB arrived" in output
+
+
+def test_what_is_ill_comes_with_a_remedy(monkeypatch, capsys):
+    monkeypatch.setenv("MUJOCO_GL", "nonsense")
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "/no/such/profile.xml")
+    checks = [check for check in examination.CHECKS if check[0] in ("rendering", "ROS 2")]
+    monkeypatch.setattr(examination, "CHECKS", checks)
+    assert examination.examine() == 1
+    output = capsys.readouterr().out
+    assert output.count("BAD ") == 2
+    assert "libgl1-mesa-dri" in output
+    assert "unset FASTDDS_DEFAULT_PROFILES_FILE" in output
+
+
+def test_a_check_that_fails_itself_does_not_end_the_examination(monkeypatch, capsys):
+    def broken() -> examination.Finding:
+        raise OSError("oh")
+
+    monkeypatch.setattr(examination, "CHECKS", (("broken", broken), ("machine", examination.machine)))
+    assert examination.examine() == 1
+    assert "OSError: oh" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("check", [name for name, _ in examination.CHECKS])
+def test_every_check_is_documented(check):
+    assert dict(examination.CHECKS)[check].__doc__
