@@ -1,0 +1,198 @@
+"""The trainer on the graph: actions ``learn_task`` and ``distill``, worked off one at a time in a process apart."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.action import ActionServer, CancelResponse
+from rclpy.node import Node
+
+from polytask_interfaces.action import Distill, LearnTask
+from polytask_robot_io import params
+from polytask_robot_io.diagnostics import NodeDiagnostics
+from polytask_robot_io.executors import run_node
+from polytask_trainer.jobs import DistillJob, LearnJob
+from polytask_trainer.worker import GRACE, Ending, Worker
+
+if TYPE_CHECKING:
+    from rclpy.action.server import ServerGoalHandle
+
+OUTCOMES = {
+    "finished": LearnTask.Result.SUCCEEDED,
+    "stopped": LearnTask.Result.CANCELLED,
+    "refused": LearnTask.Result.REFUSED,
+    "failed": LearnTask.Result.INTERNAL_ERROR,
+}
+"""The same numbers in Distill."""
+
+
+@dataclass
+class Work:
+    """The goal that is worked on."""
+
+    handle: ServerGoalHandle
+    action: Any
+    began: float
+    """s of the steady clock."""
+    worker: Worker | None = None
+    step: int = 0
+
+
+class TrainerNode(Node):
+    """Learns and distils on request.
+
+    A goal that cannot be met is accepted and then aborted, since a rejection cannot say why. Its handle is executed
+    only when the work has ended, which sets the result; see PolicyServer.
+    """
+
+    def __init__(self) -> None:
+        """Read the parameters. Raises ValueError for a wrong one."""
+        super().__init__("trainer")
+        self._suite = params.declare(self, "suite", "tabletop", "suite of the tasks", choices=("tabletop", "metaworld"))
+        self._through_topics = params.declare(
+            self,
+            "through_topics",
+            False,
+            "step a simulator at pace service through its services, instead of the suite in the trainer's own process",
+        )
+        self._settings = params.declare(
+            self, "settings", "", "YAML file of learning settings; empty: config/trainer/<suite>.yaml"
+        )
+        self._work: Work | None = None
+        self._diagnostics = NodeDiagnostics(self, self._suite)
+        self._diagnostics.state(DiagnosticStatus.OK, "idle")
+        self._servers = [
+            ActionServer(
+                self,
+                action,
+                name,
+                self._never_executed,
+                handle_accepted_callback=accepted,
+                cancel_callback=self._cancel,
+            )
+            for action, name, accepted in (
+                (LearnTask, "learn_task", self._learn),
+                (Distill, "distill", self._distill),
+            )
+        ]
+        where = "through the topics" if self._through_topics else "in process"
+        self.get_logger().info(f"learns tasks of '{self._suite}' {where}")
+
+    def close(self) -> None:
+        """Let the work save its state; it resumes when asked again."""
+        if self._work is not None and self._work.worker is not None:
+            self._work.worker.stop()
+            self._work.worker.join(GRACE + 1.0)
+
+    def _learn(self, handle: ServerGoalHandle) -> None:
+        goal = handle.request
+        missing = [name for name in ("task", "demonstrations", "output") if not getattr(goal, name)]
+        job = LearnJob(
+            task=goal.task,
+            demonstrations=goal.demonstrations,
+            output=goal.output,
+            suite=self._suite,
+            reward=goal.reward,
+            steps=goal.steps,
+            seed=goal.seed,
+            settings=self._settings,
+            through_topics=self._through_topics,
+            namespace=self.get_namespace(),
+        )
+        self._begin(handle, LearnTask, job, missing)
+
+    def _distill(self, handle: ServerGoalHandle) -> None:
+        goal = handle.request
+        missing = [name for name in ("experts", "output") if not getattr(goal, name)]
+        job = DistillJob(experts=tuple(goal.experts), output=goal.output, steps=goal.steps, seed=goal.seed)
+        self._begin(handle, Distill, job, missing)
+
+    def _begin(self, handle: ServerGoalHandle, action: Any, job: LearnJob | DistillJob, missing: list[str]) -> None:
+        work = Work(handle, action, time.monotonic())
+        if self._work is not None:
+            self._finish(work, action.Result.BUSY, "another goal is running; cancel it or ask again when it has ended")
+            return
+        if missing:
+            self._finish(work, action.Result.REFUSED, f"fill in {', '.join(missing)}")
+            return
+        self._work = work
+        # The worker's thread only hands over; goals and publishers belong to the executor's.
+        work.worker = Worker(
+            job,
+            lambda report: self._hand_over(self._progress, work, report),
+            lambda ending: self._hand_over(self._ended, work, ending),
+        )
+        self._show(f"{job.kind} -> {job.output}")
+
+    def _hand_over(self, function: Any, *arguments: Any) -> None:
+        executor = self.executor
+        if executor is not None:
+            executor.create_task(function, *arguments)
+
+    def _progress(self, work: Work, report: dict[str, Any]) -> None:
+        if self._work is not work:
+            return
+        work.step = int(report["step"])
+        elapsed = time.monotonic() - work.began
+        feedback = work.action.Feedback(step=work.step, total_steps=int(report["total_steps"]), elapsed=elapsed)
+        if work.action is LearnTask:
+            feedback.phase = str(report["phase"])
+            feedback.episode_reward = float(report["episode_reward"] or 0.0)
+        else:
+            feedback.loss = float(report["loss"])
+        work.handle.publish_feedback(feedback)
+
+    def _ended(self, work: Work, ending: Ending) -> None:
+        self._work = None
+        self._show("idle")
+        steps = int(ending.result.get("steps", work.step))
+        messages = {
+            "finished": f"done after {steps} steps",
+            "stopped": f"stopped after {steps} steps; ask again to resume from the last checkpoint",
+        }
+        message = messages.get(ending.how, ending.message)
+        if ending.how == "failed":
+            self.get_logger().error(message)
+        self._finish(work, OUTCOMES[ending.how], message, steps)
+
+    def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        work = self._work
+        if work is None or work.handle is not handle or work.worker is None:
+            return CancelResponse.REJECT
+        work.worker.stop()
+        return CancelResponse.ACCEPT
+
+    def _finish(self, work: Work, outcome: int, message: str, steps: int = 0) -> None:
+        checkpoint = work.handle.request.output if outcome == work.action.Result.SUCCEEDED else ""
+        result = work.action.Result(outcome=outcome, message=message, checkpoint=checkpoint, steps=steps)
+
+        def conclude(handle: ServerGoalHandle) -> Any:
+            if outcome == work.action.Result.SUCCEEDED:
+                handle.succeed()
+            elif handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+            return result
+
+        work.handle.execute(conclude)
+
+    @staticmethod
+    def _never_executed(handle: ServerGoalHandle) -> Any:
+        raise RuntimeError("goals are concluded by _finish")
+
+    def _show(self, doing: str) -> None:
+        self._diagnostics.state(DiagnosticStatus.OK, doing)
+
+
+def main() -> None:
+    """Run the node until SIGINT or SIGTERM."""
+    sys.exit(run_node(TrainerNode))
+
+
+if __name__ == "__main__":
+    main()
