@@ -10,7 +10,11 @@ import pytest
 PROGRAM = """
 import sys
 from rclpy.node import Node
+from polytask_robot_io import executors
 from polytask_robot_io.executors import run_node
+
+if {plain}:
+    executors.EventsExecutor = None
 
 class Toy(Node):
     def __init__(self):
@@ -29,15 +33,17 @@ sys.exit(run_node(Toy))
 """
 
 
-def start(fail=False):
-    command = [sys.executable, "-c", PROGRAM.format(fail=fail)]
+def start(fail=False, plain=False):
+    command = [sys.executable, "-c", PROGRAM.format(fail=fail, plain=plain)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.usefixtures("ros_domain")
-def test_a_signal_ends_it_cleanly(number):
-    process = start()
+@pytest.mark.parametrize(
+    ("number", "plain"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGINT, True)]
+)
+def test_a_signal_ends_it_cleanly(number, plain):
+    """``plain``: as with a distribution that lacks the events executor."""
+    process = start(plain=plain)
     assert process.stdout.readline() == "tick\n"
     began = time.monotonic()
     process.send_signal(number)
@@ -48,7 +54,6 @@ def test_a_signal_ends_it_cleanly(number):
     assert "Traceback" not in err
 
 
-@pytest.mark.usefixtures("ros_domain")
 def test_a_wrong_parameter_is_told_without_traceback():
     _, err = (process := start(fail=True)).communicate(timeout=20)
     assert process.returncode == 2

@@ -93,7 +93,8 @@ class EpisodeRunner:
         """Start an episode; gives it. ``task`` empty: the current one; ``seed`` -1: drawn.
 
         Raises:
-            ValueError: no such task, or a seed below -1; the episode before goes on.
+            ValueError: no such task, or a seed below -1: the episode before goes on. Or the simulation failed: the
+                episode before ends with a fault.
         """
         if seed < -1:
             raise ValueError(f"seed {seed} is below -1; give a seed >= 0, or -1 for one that is drawn")
@@ -102,7 +103,14 @@ class EpisodeRunner:
             raise ValueError(f"suite '{self.env.suite}' has no task '{task}'; it has: {', '.join(self.env.tasks)}")
         if seed == -1:
             seed = int(self._draw.integers(SEEDS))
-        observation, info = self.env.reset(seed=seed, options={"task": task})
+        try:
+            observation, info = self.env.reset(seed=seed, options={"task": task})
+        except Exception as error:
+            if self._count == 0:
+                raise
+            message = f"the simulation could not be reset to '{task}' with seed {seed}: {error!r}; try another seed"
+            self.episode.why, self.episode.message = Why.FAULT, message
+            raise ValueError(message) from error
         self.state = observation["state"]
         self._picture = None
         self._count += 1
