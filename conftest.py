@@ -16,8 +16,9 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(__file__).parent / "config" / "fastdds_profile.xml"))
 
-DOMAINS = range(1, 101)  # higher ones collide with ephemeral ports
+DOMAINS = range(1, 51)  # the demo's own are 51 to 100; higher ones collide with ephemeral ports
 
 
 @contextmanager
