@@ -19,8 +19,9 @@ from polytask_bringup.demo.files import write_json
 from polytask_bringup.demo.options import DemoError
 
 WORKER = "polytask_bringup.demo.worker"
-FIRST_DOMAIN, DOMAINS = 10, 90
-"""ROS domains that are used: up to 100, beyond that their ports reach into those that the system hands out."""
+FIRST_DOMAIN, DOMAINS = 51, 50
+"""ROS domains that are used: apart from those of tests (conftest.py), and up to 100, beyond which their ports reach into
+those that the system hands out."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
