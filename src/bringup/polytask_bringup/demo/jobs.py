@@ -20,9 +20,14 @@ from polytask_bringup.demo.options import DemoError
 
 WORKER = "polytask_bringup.demo.worker"
 FIRST_DOMAIN, DOMAINS = 51, 50
-"""ROS domains that are used: apart from those of tests (conftest.py), and up to 100, beyond which their ports reach into
-those that the system hands out."""
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+"""ROS domains that are used: apart from those of tests (conftest.py), and up to 100, beyond which their ports reach
+into those that the system hands out."""
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ class Runner:
         slot = min(set(range(self.slots)) - {running.slot for running in self._running})
         # Each slot has a ROS domain of its own, so that its nodes hear only each other.
         domain = FIRST_DOMAIN + (os.getpid() * self.slots + slot) % DOMAINS
-        env = {**ONE_THREAD, "ROS_DOMAIN_ID": str(domain)}
+        env = {**ENVIRONMENT, "ROS_DOMAIN_ID": str(domain)}
         process = processes.start(command, log=log, env=env, stdout=subprocess.PIPE)
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)

@@ -63,13 +63,9 @@ class Seeds:
 
     run: int
 
-    def demonstration(self, task: int, index: int) -> int:
-        """Start of demonstration ``index`` (0 is the one that is learned from) of task number ``task``."""
-        return 100 * self.run + 5 * task + index
-
-    def spare(self, task: int) -> range:
-        """Starts of demonstrations for when a script fails; shared by all runs."""
-        return range(9000 + 50 * task, 9050 + 50 * task)
+    def demonstration(self, task: int) -> int:
+        """First start of the demonstrations of task number ``task``; the others follow it."""
+        return 100 * self.run + 5 * task
 
     @property
     def _block(self) -> int:

@@ -70,7 +70,7 @@ def _recordings(demo: Demo) -> list[dict[str, Any]]:
     parts = []
     for number in range(STACKS):
         wanted = {
-            task: [demo.seeds.demonstration(index, i) for i in range(demo.scale.control_demonstrations)]
+            task: demo.seeds.demonstration(index)
             for index, task in enumerate(demo.tasks)
             if index % STACKS == number
         }
@@ -83,9 +83,9 @@ def _recordings(demo: Demo) -> list[dict[str, Any]]:
                     "arguments": arguments,
                     "log": str(demo.output / "logs" / f"record-{number}-nodes.log"),
                     "demonstrations": str(demo.demonstrations),
-                    "controls": str(demo.controls),
+                    "control_folder": str(demo.controls),
+                    "controls": demo.scale.control_demonstrations - 1,
                     "seeds": wanted,
-                    "spare": {task: list(demo.seeds.spare(demo.tasks.index(task))) for task in wanted},
                     "strips": str(demo.output / "media"),
                 }
             )

@@ -145,10 +145,9 @@ def _timing_lines(timing: Mapping[str, Any]) -> list[str]:
         lines += [
             f"{real['commands']} commands at {real['rate']:g} Hz in {real['goals']} goals "
             f"({real['succeeded']} succeeded), {real['pictures']} camera pictures received beside them.",
-            f"Stamp of the observation to stamp of the command: median {1000 * latency['p50']:.2f} ms, p99 "
-            f"{1000 * latency['p99']:.2f} ms, longest {1000 * latency['longest']:.2f} ms; until "
-            f"another process had it: p99 {1000 * arrived['p99']:.2f} ms.",
-            f"Period between commands: median {1000 * period['p50']:.1f} ms, longest {1000 * period['longest']:.1f} ms.",
+            f"Stamp of the observation to stamp of the command: median {_ms(latency['p50'])}, p99 {_ms(latency['p99'])}, "
+            f"longest {_ms(latency['longest'])}; until another process had it: p99 {_ms(arrived['p99'])}.",
+            f"Period between commands: median {_ms(period['p50'])}, longest {_ms(period['longest'])}.",
         ]
     if lock := timing.get("lockstep"):
         lines.append(
@@ -156,3 +155,7 @@ def _timing_lines(timing: Mapping[str, Any]) -> list[str]:
             f"process: {lock['process_rate']:.0f} steps/s. {lock['identical']} of them ended in the very same state."
         )
     return lines
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.2f} ms"

@@ -100,7 +100,7 @@ def seeds(demo: Demo) -> dict[str, Any]:
     for number, task in enumerate(demo.tasks):
         asked = demo.seeds.ask(number, count)
         per_task[task] = {
-            "demonstrations": [demo.seeds.demonstration(number, i) for i in range(demo.scale.control_demonstrations)],
+            "demonstrations": f"from {demo.seeds.demonstration(number)}",
             "asked": f"{asked[0]} to {asked[-1]}",
             "goal pictures": f"from {demo.seeds.picture(number)}",
         }
