@@ -152,10 +152,10 @@ def test_a_virtual_environment_that_does_not_work_is_made_again(tmp_path):
     (layout.venv / "bin").mkdir(parents=True)
     layout.python.write_text("half")
     (tmp_path / "requirements.lock").touch()
-    packages.provide_venv(layout)
+    packages.provide_venv(layout, 2)
     before = layout.python.lstat().st_mtime_ns
     assert subprocess.run([layout.python, "-m", "pip", "--version"], capture_output=True).returncode == 0
-    packages.provide_venv(layout)
+    packages.provide_venv(layout, 2)
     assert layout.python.lstat().st_mtime_ns == before, "one that works is kept"
 
 

@@ -45,7 +45,7 @@ def set_up(layout: Layout, signature: str) -> None:
     with Step(1, 4, "system packages") as step:
         system.provide(layout, step)
     with Step(2, 4, "virtual environment"):
-        packages.provide_venv(layout)
+        packages.provide_venv(layout, lock)
     with Step(3, 4, "Python packages") as step:
         packages.provide_packages(layout, step, lock)
     with Step(4, 4, "ROS 2 workspace") as step:

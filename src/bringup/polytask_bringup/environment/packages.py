@@ -35,7 +35,7 @@ def split_lock(text: str, *, distribution: bool) -> tuple[list[str], list[str]]:
     return alone, resolved
 
 
-def provide_venv(layout: Layout) -> None:
+def provide_venv(layout: Layout, lock: int) -> None:
     """Make the virtual environment, or make it again when it does not work.
 
     Raises:
@@ -46,7 +46,7 @@ def provide_venv(layout: Layout) -> None:
     command = [sys.executable, "-m", "venv", "--clear", str(layout.venv)]
     if layout.distribution:
         command.insert(-1, "--system-site-packages")
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run(command, capture_output=True, text=True, pass_fds=[lock])
     if result.returncode != 0:
         raise SetupError(f"`{' '.join(command)}` failed:\n{(result.stdout + result.stderr).strip()[-1500:]}")
 
@@ -147,7 +147,7 @@ def explain_pip(output: list[str], layout: Layout) -> str:
             "behind a proxy set HTTPS_PROXY, with a mirror PIP_INDEX_URL), then run the same command again: it "
             "carries on."
         )
-    errors = [line for line in output if line.startswith("ERROR")] or output[-10:]
+    errors = [line for line in output if line.startswith("ERROR")] or output[-3:]
     return "pip failed:\n" + "\n".join(errors[-10:]) + f"\nAll its output: {layout.venv / 'pip.log'}"
 
 

@@ -99,6 +99,9 @@ def run(
         except BaseException:
             _end(process)
             raise
+    if code < 0:
+        name = signal.Signals(-code).name
+        raise SetupError(f"`{' '.join(command[:4])} …` was ended by {name}; the same command carries on from here")
     if code != 0:
         raise CommandFailed(command, code, list(tail), log)
 
