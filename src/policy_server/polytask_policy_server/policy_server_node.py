@@ -76,7 +76,9 @@ class PolicyServer(Node):
         self._arrived = 0.0
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
         self._commands = self._diagnostics.intervals("command", self._embodiment.rate)
-        self._latency = self._diagnostics.durations("observation stamp to command")
+        simulated_time = bool(self.get_parameter("use_sim_time").value)
+        # Simulated time stands still while we think, so there is no latency to measure in it.
+        self._latency = None if simulated_time else self._diagnostics.durations("observation stamp to command")
         self._thinking = self._diagnostics.durations("observation arrival to command")
         self._diagnostics.show("policy", checkpoint or type(self._policy).__name__)
         self._diagnostics.show("tasks", ", ".join(self._policy.description.tasks))
@@ -90,7 +92,7 @@ class PolicyServer(Node):
             time.monotonic,
             self._ended,
             self._feedback,
-            simulated_time=self.get_parameter("use_sim_time").value,
+            simulated_time=simulated_time,
         )
         self._understanding = Understanding(self._policy)
         self._publisher = self.create_publisher(Command, self._embodiment.command_topic, qos.COMMAND)
@@ -138,7 +140,8 @@ class PolicyServer(Node):
             moment = time.perf_counter()
             self._commands.tick(moment)
             self._thinking.add(moment - self._arrived)
-            self._latency.add((self._now_ns() - observation_ns) * 1e-9)
+            if self._latency is not None:
+                self._latency.add((self._now_ns() - observation_ns) * 1e-9)
 
     # Goals ---------------------------------------------------------------------------------------------------------
 

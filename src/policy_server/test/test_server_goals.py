@@ -81,6 +81,7 @@ def test_each_kind_of_goal_moves_the_robot(robot, goal):
     assert len(robot.feedback) <= 10 * end.elapsed + 2
 
 
+@pytest.mark.alone
 def test_cancel_stops_within_one_period_and_leaves_a_zero_command(robot):
     handle, result = robot.ask(task="go")
     robot.moving()

@@ -98,10 +98,13 @@ class LockStep(Pace):
 
     def on_command(self, message: Command) -> None:
         """See :class:`Pace`."""
-        if to_ns(message.observation_stamp) != self.stamp_ns:
+        answered = to_ns(message.observation_stamp)
+        if answered == 0 and not any(message.values):
+            return  # a stop; without an answer the simulation stands still in any case
+        if answered != self.stamp_ns:
             self.node.diagnostics.drop(
                 "commands ignored",
-                f"one answers the observation of {to_ns(message.observation_stamp)} ns, the last is of "
+                f"one answers the observation of {answered} ns, the last is of "
                 f"{self.stamp_ns} ns; in lock-step a command must carry the stamp it answers",
             )
             return
