@@ -10,6 +10,9 @@ from polytask_interfaces.action import ExecuteTask
 from polytask_interfaces.msg import EpisodeStatus
 from polytask_robot_io.stamps import to_ns
 
+# One process runs them all: they share nodes.
+pytestmark = pytest.mark.xdist_group("server_goals")
+
 Result = ExecuteTask.Result
 
 

@@ -19,6 +19,9 @@ from polytask_policy.unified import UnifiedPolicy
 from polytask_policy_server.policy_server_node import PolicyServer
 from polytask_robot_io.embodiment import Embodiment
 
+# One process runs them all: they share nodes.
+pytestmark = pytest.mark.xdist_group("server_simulation")
+
 CONFIG = Path(__file__).parents[3] / "config" / "embodiments"
 TASKS = ("drawer-open", "drawer-close")
 Result = ExecuteTask.Result

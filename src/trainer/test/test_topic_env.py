@@ -11,6 +11,9 @@ from polytask_sim_bridge.suites import make_env
 from polytask_trainer.bridge_client import BridgeError
 from polytask_trainer.topic_env import TopicEnv
 
+# One process runs them all: they share nodes.
+pytestmark = pytest.mark.xdist_group("topic_env")
+
 ATTRIBUTES = ("suite", "task", "state_names", "control_rate", "horizon", "action_space", "tasks")
 
 

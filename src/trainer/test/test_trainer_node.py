@@ -15,6 +15,10 @@ from polytask_policy.checkpoint import load_checkpoint
 from polytask_trainer.jobs import JobRefused, LearnJob, run
 
 
+# One process runs them all: they share nodes.
+pytestmark = pytest.mark.xdist_group("trainer_node")
+
+
 @pytest.fixture(scope="module")
 def ros_domain(module_ros_domain):
     return module_ros_domain
