@@ -83,6 +83,7 @@ class TopicEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.observation_space = spaces.Dict(parts)  # type: ignore[assignment]
         self._stamp: Any = None
         self._steps = 0
+        self._ended_early = False
         self._render_step = -1
         self._picture: NDArray[np.uint8] | None = None
 
@@ -99,7 +100,7 @@ class TopicEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         task = str((options or {}).get("task") or self.task)
         request = ResetEpisode.Request(task=task, seed=-1 if seed is None else int(seed), want_image=self.cameras)
         response = self._bridge.reset(request)
-        self.task, self._steps = task, 0
+        self.task, self._steps, self._ended_early = task, 0, False
         return self._observation(response), {
             "success": bool(response.status.success),
             "message": response.status.message,
@@ -116,8 +117,13 @@ class TopicEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         command = Command(values=array.array("d", values.tobytes()), observation_stamp=self._stamp)
         # A learner draws the last frame of each episode, always after the same step: have it sent along.
         want_image = self.cameras or self._steps == self._render_step
+        if self._ended_early:
+            raise BridgeError(
+                "the simulator ends its episodes at success, the suite goes on: start it with end_on_success:=false"
+            )
         response = self._bridge.step(StepEpisode.Request(command=command, want_image=want_image))
         status = response.status
+        self._ended_early = bool(status.ended and status.success and status.step < self.horizon)
         if status.why == EpisodeStatus.FAULT:
             raise BridgeError(f"the simulator cannot go on with episode {status.episode_id}: {status.message}")
         truncated = bool(status.ended and (status.why == EpisodeStatus.TIME_LIMIT or status.step >= self.horizon))

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from polytask_sim_bridge.suites import make_env
+from polytask_sim_bridge.suites import make_env, scripted_expert
 from polytask_trainer.bridge_client import BridgeError
 from polytask_trainer.topic_env import TopicEnv
 
@@ -119,6 +119,22 @@ def test_somebody_else_at_the_simulator_is_noticed(pair):
     with pytest.raises(BridgeError, match="refused"):
         env.step(np.zeros(4, np.float32))
     other.close()
+
+
+def test_simulator_that_ends_at_success_is_told_from_the_suite(ros_domain):
+    process = start_bridge("ending", end_on_success="true")
+    env, expert = TopicEnv("tabletop", "drawer-close", namespace="ending"), scripted_expert("tabletop", "drawer-close")
+    try:
+        observation, success = env.reset(seed=0)[0], False
+        while not success:
+            observation, _, _, truncated, info = env.step(expert(observation["state"]))
+            success = info["success"]
+        assert not truncated
+        with pytest.raises(BridgeError, match="end_on_success:=false"):
+            env.step(np.zeros(4, np.float32))
+    finally:
+        env.close()
+        process.kill()
 
 
 def test_wrong_suite_and_missing_simulator_are_told_apart(bridge):

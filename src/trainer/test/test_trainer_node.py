@@ -14,7 +14,6 @@ from polytask_interfaces.action import Distill, LearnTask
 from polytask_policy.checkpoint import load_checkpoint
 from polytask_trainer.jobs import JobRefused, LearnJob, run
 
-
 # One process runs them all: they share nodes.
 pytestmark = pytest.mark.xdist_group("trainer_node")
 
@@ -66,6 +65,7 @@ def expert(client, trainer, demonstrations, tmp_path_factory):
     return output
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_same_goal_resumes_and_gives_the_same_expert(
     client, trainer, expert, demonstrations, tmp_path
 ):

@@ -1,5 +1,6 @@
 """Learning through the topics, with the trainer killed in the middle: the same expert as in process and in one go."""
 
+import pytest
 from tiny import write_demonstration, write_settings
 from trainer_client import TASK, Client, node, same, wait_for
 
@@ -7,6 +8,7 @@ from polytask_interfaces.action import LearnTask
 from polytask_trainer.jobs import LearnJob, run
 
 
+@pytest.mark.slow
 def test_killed_node_takes_its_work_along_and_another_resumes_with_the_same_result(ros_domain, tmp_path):
     demonstrations, settings = write_demonstration(tmp_path / "dataset", TASK), write_settings(tmp_path)
     whole, output = tmp_path / "whole", tmp_path / TASK
