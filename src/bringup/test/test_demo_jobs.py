@@ -105,9 +105,9 @@ def test_jobs_run_in_order_and_are_not_run_again(runner: Runner, tmp_path: Path)
 
 
 def test_a_failing_job_ends_the_demo_with_its_reason(runner: Runner, tmp_path: Path) -> None:
-    jobs = [Job("bad", "phase", "duties:fail", {}), Job("slow", "phase", "duties:hang", {"file": str(tmp_path / "pid")})]
+    slow = Job("slow", "phase", "duties:hang", {"file": str(tmp_path / "pid")})
     with pytest.raises(DemoError, match="the cup is broken"):
-        runner.run(jobs)
+        runner.run([Job("bad", "phase", "duties:fail", {}), slow])
 
 
 def test_jobs_that_wait_for_nothing_are_told(runner: Runner, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from polytask_bringup.demo.curves import smooth
 from polytask_bringup.demo.figures import Figure, all_figures
 from polytask_bringup.demo.media import encode, gif, strip
+from polytask_bringup.demo.notes import make_notes
 from polytask_bringup.demo.report import gantt, write_report
 from polytask_bringup.demo.report_tables import confusion
 from polytask_bringup.demo.table import figures_table, verdict
@@ -94,7 +95,7 @@ def made_up_results(folder: Path) -> dict[str, Any]:
             "scale": {"expert_starts": 40, "control_demonstrations": 5},
         },
         "wall": {"total": 765.0},
-        "machine": {"cores": 2, "processor": "made up"},
+        "machine": {"cores": 2, "processor": "made up", "load": 1.9},
         "versions": {"polytask": "0.1.0"},
         "seeds": {"questions": "12000 to 12299"},
         "written": "2026-01-01",
@@ -132,11 +133,10 @@ def made_up_results(folder: Path) -> dict[str, Any]:
             for key, title, seconds in (("record", "record", 60.0), ("learn", "learn experts", 300.0))
         ],
         "jobs": [
-            {"name": "record", "phase": "record", "start": 0.0, "end": 60.0},
-            {"name": "learn a", "phase": "learn", "start": 60.0, "end": 350.0},
-            {"name": "learn b", "phase": "learn", "start": 60.0, "end": 300.0},
+            {"name": "record", "phase": "record", "start": 0.0, "end": 60.0, "earlier": False},
+            {"name": "learn a", "phase": "learn", "start": 60.0, "end": 350.0, "earlier": False},
+            {"name": "learn b", "phase": "learn", "start": 60.0, "end": 300.0, "earlier": False},
         ],
-        "notes": [],
     }  # fmt: skip
 
 
@@ -191,6 +191,16 @@ def test_the_table_shows_what_was_missed(results: dict) -> None:
     assert "missed" in text
     assert "≤ 15 min" in text
     assert "longest overrun" in verdict(figures)
+
+
+def test_notes_say_where_a_missed_figure_fell_short(results: dict) -> None:
+    for episode in results["asked"]:
+        if episode["group"] == "words":
+            episode["success"] = episode["asked"] != "box-open"
+    results["machine"]["load"] = 7.0
+    notes = make_notes(results, all_figures(results))
+    assert any(note.startswith("Missed, one policy asked in words: mean: box-open 0 %") for note in notes)
+    assert any("load 7.0 on 2 cores" in note for note in notes)
 
 
 def test_the_report_stands_alone(results: dict, tmp_path: Path) -> None:

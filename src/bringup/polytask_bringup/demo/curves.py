@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 INK, FAINT, MAIN, SECOND = "#1f2933", "#c3ccd5", "#2563eb", "#d97706"
+COLUMNS = 5
 WINDOW = 15
 """Training episodes over which curves are averaged."""
 
@@ -26,7 +27,7 @@ def smooth(values: Sequence[float], window: int = WINDOW) -> NDArray[np.float64]
 
 def learning_curves(progress: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
     """One panel per task: the matching return the learner sees, and the success it does not see, by agent steps."""
-    columns = min(5, len(progress))
+    columns = min(COLUMNS, len(progress))
     rows = -(-len(progress) // columns)
     figure = Figure(figsize=(2.35 * columns, 1.9 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()

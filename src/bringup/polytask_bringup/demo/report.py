@@ -15,10 +15,13 @@ from polytask_bringup.demo.curves import latency_chart, learning_curves
 from polytask_bringup.demo.figures import all_figures
 from polytask_bringup.demo.files import read_lines, write_bytes
 from polytask_bringup.demo.media import data_uri
+from polytask_bringup.demo.notes import make_notes
 from polytask_bringup.demo.report_tables import confusion, expert_table, kind_table, sentence_table
 from polytask_bringup.demo.targets import TARGETS
 
 PHASE_COLOURS = ("#2563eb", "#7c3aed", "#0891b2", "#d97706", "#15803d", "#c81e1e", "#64748b", "#a16207")
+PANEL_WIDTH = 340
+"""Greatest width of one learning curve in pixels; where there are many, they share the page's width."""
 LEAST_WIDTH = 0.15
 """Percent of the time axis; shorter jobs could not be seen."""
 
@@ -61,6 +64,7 @@ def _pictures(results: Mapping[str, Any]) -> dict[str, Any]:
             {"task": task, **entries[0], "uri": data_uri(Path(entries[0]["strip"]))}
             for task, entries in results.get("demonstrations", {}).items()
         ],
+        "curves_width": PANEL_WIDTH * len(progress),
         "curves": data_uri(learning_curves(progress), "image/svg+xml") if progress else None,
         "latency": data_uri(latency_chart(real["latencies"], limit), "image/svg+xml") if real else None,
     }
@@ -86,7 +90,7 @@ def _context(results: Mapping[str, Any]) -> dict[str, Any]:
         "reached": sum(row.reached is True for row in figures),
         "missed": any(row.reached is False for row in figures),
         "total": figures[0].shown,
-        "notes": results.get("notes", []),
+        "notes": make_notes(results, figures),
         "matrix": confusion(asked, settings["tasks"]),
         "kinds": [{"name": name} for _, name in kinds],
         "kind_rows": kind_table(
@@ -145,8 +149,9 @@ def _timing_lines(timing: Mapping[str, Any]) -> list[str]:
         lines += [
             f"{real['commands']} commands at {real['rate']:g} Hz in {real['goals']} goals "
             f"({real['succeeded']} succeeded), {real['pictures']} camera pictures received beside them.",
-            f"Stamp of the observation to stamp of the command: median {_ms(latency['p50'])}, p99 {_ms(latency['p99'])}, "
-            f"longest {_ms(latency['longest'])}; until another process had it: p99 {_ms(arrived['p99'])}.",
+            f"Stamp of the observation to stamp of the command: median {_ms(latency['p50'])}, "
+            f"p99 {_ms(latency['p99'])}, longest {_ms(latency['longest'])}; "
+            f"until another process had it: p99 {_ms(arrived['p99'])}.",
             f"Period between commands: median {_ms(period['p50'])}, longest {_ms(period['longest'])}.",
         ]
     if lock := timing.get("lockstep"):

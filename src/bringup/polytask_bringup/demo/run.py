@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from polytask_bringup.demo.ask_plan import Goals, read_heldout
 from polytask_bringup.demo.figures import all_figures
 from polytask_bringup.demo.files import write_json
 from polytask_bringup.demo.jobs import Clock, Job, Runner
+from polytask_bringup.demo.notes import make_notes
 from polytask_bringup.demo.options import Demo, DemoError, DemoOptions
 from polytask_bringup.demo.plan import EMBODIMENTS, serving_jobs, share, training_jobs
 from polytask_bringup.demo.progress import make_display
@@ -23,6 +25,8 @@ from polytask_bringup.demo.results import assemble
 from polytask_bringup.demo.table import figures_table, phases_table, verdict
 
 SETTINGS = "settings.json"
+PLAIN_WIDTH = 130
+"""Columns where the output is no terminal: a log has room for whole rows."""
 
 
 def run_demo(options: DemoOptions, console: Console | None = None) -> Path:
@@ -31,7 +35,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> Path:
     Raises DemoError when it cannot run; missed figures are no error. KeyboardInterrupt passes through with all child
     processes ended.
     """
-    console = console or Console()
+    console = console or Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     demo = options.resolved()
     with _owned(demo), _terminable():
         clock = Clock(demo.output / "clock.json")
@@ -72,10 +76,14 @@ def _conclude(demo: Demo, jobs: list[Job], finished: Any, clock: Clock, worked: 
         clock.keep()
     final = results()
     figures = all_figures(final)
-    write_json(demo.output / "results.json", {**final, "figures": [row.to_json() for row in figures]}, indent=1)
+    notes = make_notes(final, figures)
+    final |= {"figures": [row.to_json() for row in figures], "notes": notes}
+    write_json(demo.output / "results.json", final, indent=1)
     console.print(phases_table(final["phases"], final["wall"]["total"]))
     console.print(figures_table(figures, "what was measured"))
     console.print(f"[bold]{verdict(figures)}[/]", soft_wrap=True)
+    for note in notes:
+        console.print(f"- {note}", markup=False)
     console.print(f"report: {report}\nnumbers: {demo.output / 'results.json'}", soft_wrap=True)
     return report
 

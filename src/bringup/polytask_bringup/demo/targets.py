@@ -20,6 +20,8 @@ class Target:
     limit: float
     unit: str
     """How it is shown: "%" (of a share), "min" (of seconds), "ms" (of seconds) or "" (a plain number)."""
+    tried: str = ""
+    """For when it is missed: what has been tried about it."""
 
     def reached(self, value: float) -> bool:
         """Whether a measured value is on the right side of the limit."""
