@@ -1,0 +1,166 @@
+"""`bench`: how quick the parts are, as ratios measured in one run, which another machine can be held to."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from polytask_bringup.commands.common import console, fail
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One line: how many times quicker (or what share of the speed) ``what`` is."""
+
+    what: str
+    against: str
+    value: float
+    detail: str
+
+
+def bench(
+    output: Annotated[Path | None, typer.Option(help="JSON file for the ratios and what they were made from.")] = None,
+) -> None:
+    """Measure how quick the parts are: the way through ROS, pictures, optimal transport, the policy. About a minute.
+
+    Each line is a ratio of two speeds that were measured in turns, since what a machine does in a second says little
+    about another, or about the same one when it is busy.
+    """
+    if output is not None and not output.absolute().parent.is_dir():
+        fail(f"there is no folder {output.absolute().parent} to write {output.name} into")
+    ratios: list[Ratio] = []
+    raw: dict[str, Any] = {}
+    parts: dict[str, Callable[[], tuple[list[Ratio], Any]]] = {
+        "control through ROS": control,
+        "pictures": pictures,
+        "optimal transport": transport,
+        "policy": policy,
+    }
+    began = time.monotonic()
+    with console.status("") as status:
+        for name, measure in parts.items():
+            status.update(f"measuring: {name}")
+            found, raw[name] = measure()
+            ratios += found
+    table = Table("ratio", "what", "against", "measured", box=None)
+    for ratio in ratios:
+        table.add_row(f"[bold]{ratio.value:.2f}[/]", ratio.what, ratio.against, ratio.detail)
+    console.print(table)
+    console.print(f"{time.monotonic() - began:.0f} s", style="dim")
+    if output is not None:
+        load = os.getloadavg()[0]
+        machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": load}
+        content = {"machine": machine, "ratios": [asdict(ratio) for ratio in ratios], "measured": raw}
+        temporary = output.with_name(f".{output.name}.tmp")
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        os.replace(temporary, output)
+
+
+def control() -> tuple[list[Ratio], Any]:
+    """Control steps through ROS, over topics in lock-step and by service, against stepping in process."""
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+
+    from polytask_bringup.demo.jobs import DOMAINS, FIRST_DOMAIN
+    from polytask_sim_bridge.benchmark import measure
+
+    # Nodes that run already are not to be mistaken for those that are measured.
+    os.environ["ROS_DOMAIN_ID"] = str(FIRST_DOMAIN + os.getpid() % DOMAINS)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rows = measure(episodes=6, steps=90)
+    finally:
+        rclpy.try_shutdown()
+    names = {"lock_step": "control steps over topics, in lock-step", "service": "control steps by step_episode"}
+    return [
+        Ratio(
+            name,
+            "the same steps in process",
+            rows[way]["ratio"],
+            f"{rows[way]['steps_per_second']:.0f}/s through ROS; states {'equal' if rows[way]['same'] else 'DIFFER'}",
+        )
+        for way, name in names.items()
+    ], rows
+
+
+def pictures() -> tuple[list[Ratio], Any]:
+    """Pictures in software, with our settings and with MuJoCo's."""
+    from polytask_sim_bridge.suites.rendering_benchmark import measure
+
+    rates = measure()
+    detail = f"{rates['ours']:.0f}/s and {rates['default']:.0f}/s"
+    return [Ratio("pictures of 84x84", "MuJoCo's default settings", rates["ratio"], detail)], rates
+
+
+def transport() -> tuple[list[Ratio], Any]:
+    """Optimal transport plans of matching rewards, by our batched solver and by POT's."""
+    import torch
+
+    from polytask_trainer.benchmark import TOLERANCE, measure
+
+    torch.set_num_threads(1)
+    result = measure()
+    detail = f"{1e3 * result['sinkhorn']:.0f} ms and {1e3 * result['pot']:.0f} ms; rewards within "
+    detail += f"{result['difference']:.0e}, marginals within {TOLERANCE:.0e} (POT's {result['pot_error']:.0e})"
+    return [Ratio("plans of matching rewards", "POT at that accuracy", result["ratio"], detail)], result
+
+
+def policy(rounds: int = 7, calls: int = 300) -> tuple[list[Ratio], Any]:
+    """One action of a unified policy, as the server computes it, and by torch."""
+    import numpy as np
+    import torch
+
+    from polytask_policy.description import Description
+    from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+    from polytask_policy.text import EMBEDDING_SIZE
+    from polytask_policy.unified import UnifiedPolicy
+    from polytask_robot_io.embodiment import Embodiment
+    from polytask_trainer.distill_config import DistillConfig
+
+    torch.set_num_threads(1)
+    robot = Embodiment.load("xarm7_tabletop")
+    description = Description("tabletop", ("one",), robot.state_names, robot.command_names)
+    examples = {
+        "sentences": torch.zeros(1, EMBEDDING_SIZE),
+        "sentence_tasks": torch.zeros(1, dtype=torch.int64),
+        "pictures": torch.zeros((1, 3, 42, 42), dtype=torch.uint8),
+        "picture_tasks": torch.zeros(1, dtype=torch.int64),
+    }
+    actor = GoalConditionedActor(len(robot.state_names), len(robot.command_names), DistillConfig().hidden)
+    served = UnifiedPolicy(actor, GoalEncoder(EMBEDDING_SIZE, 1), description, examples)
+    goal = served.goal_from_task("one")
+    state = np.zeros(len(robot.state_names), dtype=np.float32)
+    embedding = torch.from_numpy(goal.embedding)[None]
+
+    def by_torch() -> None:
+        with torch.inference_mode():
+            actor(torch.from_numpy(state)[None], embedding)
+
+    ways: dict[str, Callable[[], object]] = {"served": lambda: served.act(state, goal), "torch": by_torch}
+    seconds = dict.fromkeys(ways, float("inf"))
+    for _ in range(rounds):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            for _ in range(calls):
+                way()
+            seconds[name] = min(seconds[name], (time.perf_counter() - began) / calls)
+    detail = f"{1e6 * seconds['served']:.0f} µs and {1e6 * seconds['torch']:.0f} µs"
+    return [
+        Ratio(
+            "an action of the served policy", "the same network in torch", seconds["torch"] / seconds["served"], detail
+        )
+    ], seconds
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Checks")(bench)

@@ -1,0 +1,41 @@
+"""The bench command: its lines, and the file that it writes. What it measures is tested where that is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from polytask_bringup.cli import app
+from polytask_bringup.commands import bench
+
+
+@pytest.fixture
+def _quick(monkeypatch):
+    ratio = bench.Ratio("this", "that", 2.5, "5/s and 2/s")
+    for part in ("control", "pictures", "transport", "policy"):
+        monkeypatch.setattr(bench, part, lambda part=part: ([ratio], {"of": part}))
+
+
+@pytest.mark.usefixtures("_quick")
+def test_prints_ratios_and_writes_them(tmp_path):
+    done = CliRunner().invoke(app, ["bench", "--output", str(tmp_path / "bench.json")])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("2.50") == 4
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert [ratio["value"] for ratio in written["ratios"]] == [2.5] * 4
+    assert written["measured"]["policy"] == {"of": "policy"}
+    assert written["machine"]["cores"] >= 1
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_missing_folder_is_said_before_anything_is_measured(tmp_path):
+    done = CliRunner().invoke(app, ["bench", "--output", str(tmp_path / "no" / "bench.json")])
+    assert done.exit_code == 1
+    assert "there is no folder" in done.output
+
+
+def test_the_served_policy_computes_what_torch_does_only_quicker():
+    [ratio], seconds = bench.policy(rounds=3, calls=20)
+    assert ratio.value == seconds["torch"] / seconds["served"] > 1
