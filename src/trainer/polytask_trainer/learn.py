@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from polytask_policy.checkpoint import write_atomically
+from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, write_atomically
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
@@ -144,6 +144,8 @@ class _Learner:
         """Go through all phases, from wherever the last sitting stopped."""
         started = time.monotonic()
         config = self.config
+        if (done := self._finished()) is not None:
+            return done
         self.log.phase("bc", Counters())
         cloned = _clone(config, self._demonstrations, self.description)
         generator = torch.Generator().manual_seed(config.seed)
@@ -163,10 +165,18 @@ class _Learner:
             if time.monotonic() - saved > config.checkpoint_seconds or counters.step >= config.steps:
                 save_training(training, agent, replay, self.matching, counters, self.identity)
                 saved = time.monotonic()
-        self._finish(agent, replay, counters)
-        counters.seconds = earlier + time.monotonic() - started
+        finished = self._finish(agent, replay, counters)
         self.log.close()
-        return LearnResult(True, counters.step, counters.seconds)
+        return LearnResult(finished, counters.step, earlier + time.monotonic() - started)
+
+    def _finished(self) -> LearnResult | None:
+        """Return the outcome of this very training where the folder holds it already."""
+        if not has_checkpoint(self.output):
+            return None
+        _, meta = load_checkpoint(self.output)
+        if meta.get("training") != self.identity:
+            return None  # whether it may be replaced is for the training state to say
+        return LearnResult(True, int(meta["steps"]), float(meta["seconds"]))
 
     def _episode(self, agent: DDPG, replay: Replay, counters: Counters) -> None:
         """One episode, its rewards, and the updates that it pays for."""
@@ -196,20 +206,18 @@ class _Learner:
             return self.config.environment_reward_scale * episode.rewards
         return self.matching(episode.states)
 
-    def _finish(self, agent: DDPG, replay: Replay, counters: Counters) -> None:
-        """Write what distillation and the server need: pictures of reached goals, visited states, the expert."""
+    def _finish(self, agent: DDPG, replay: Replay, counters: Counters) -> bool:
+        """Write what distillation and the server need: pictures of reached goals, visited states, the expert.
+
+        The expert comes last, so that its checkpoint says that all is there. False: stopped before.
+        """
         self.log.phase("pictures", counters)
         policy = ExpertPolicy(agent.average, self.description)
-        found: list[tuple[float, NDArray[np.uint8]]] = []
-        for index in range(self.config.goal_rollouts):
-            start = training_seed(self.config.seed, counters.episode + index)
-            episode = rollout(self.env, policy.act, start, self.horizon)
-            found.append((float(self._rewards(episode).sum()), np.asarray(self.env.render(), dtype=np.uint8)))
-        found.sort(key=lambda pair: -pair[0])
-        pictures = np.stack([picture for _, picture in found[: self.config.goal_pictures]])
-        _write_npz(self.output / "goal_images.npz", "images", pictures)
+        _write_npz(self.output / "goal_images.npz", "images", self._goal_pictures(policy.act, counters.episode))
         _write_npz(self.output / "replay.npz", "states", replay.states())
-        policy.save(self.output, steps=counters.step, seed=self.config.seed, settings=asdict(self.config))
+        extra = {"steps": counters.step, "seconds": counters.seconds, "training": self.identity}
+        policy.save(self.output, seed=self.config.seed, settings=asdict(self.config), **extra)
+        return True
 
 
 def clone_expert(

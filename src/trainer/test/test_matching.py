@@ -78,3 +78,9 @@ def test_lengths_may_differ() -> None:
 def test_wrong_settings_are_refused(setting: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"matching.{next(iter(setting))}"):
         MatchingConfig(**setting)  # type: ignore[arg-type]
+
+
+def test_arrival_is_where_an_episode_is_nearest_to_a_demonstrations_end() -> None:
+    matching = MatchingReward([line(10), line(10, y=9.0)], FEATURES, 16)
+    overshoots = np.linspace([0.0, 0.0], [3.0, 0.0], 31).astype(np.float32)
+    assert matching.arrival(overshoots) == 10

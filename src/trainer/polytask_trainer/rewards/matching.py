@@ -80,6 +80,12 @@ class MatchingReward:
             self.scale = REWARD_SUM / max(float(distances.abs().sum()), 1e-6)
         return (self.scale * distances).to(torch.float32).numpy()
 
+    def arrival(self, states: NDArray[np.float32]) -> int:
+        """The step in [1, T] at which an episode float32 (T+1, n) is nearest to where a demonstration ends."""
+        own = torch.from_numpy(self.features(states)[1:])
+        ends = torch.stack([target[-1] for target in self._targets])
+        return 1 + int(torch.cdist(own, ends).amin(1).argmin())
+
     def _distances(self, own: Tensor, target: Tensor) -> Tensor:
         """Return the cost of each own frame's mass under the plan, float64 (T,) >= 0; T times Eq. 5 with its sign."""
         cost = _cost(own, target, self.config.cost)
