@@ -133,6 +133,7 @@ class _Client:
         self._reset = node.create_client(ResetEpisode, "reset_episode")
         node.create_subscription(EpisodeStatus, "episode", self._on_status, qos.EPISODE)
         self._feedback = RecordEpisodes.Feedback()
+        self._answered = False
         self._status: Any = None
         self._seed = -1
         self._keyboard: KeyboardDriver | None = None
@@ -168,6 +169,8 @@ class _Client:
             # A simulator that was just started may need a moment to be found.
             self._while(lambda: not (result.done() or self._reset.service_is_ready()), 2.0)
             if self._reset.service_is_ready():
+                # Feedback comes once the recorder hears the topics, so that the first episode is not lost on it.
+                self._while(lambda: not (result.done() or self._answered), NOTICE)
                 self._start_episodes(goal, seed, result)
             self._while(lambda: not result.done() and not self._quit(), None)
             if not result.done():
@@ -184,7 +187,7 @@ class _Client:
     def _start_episodes(self, goal: Any, seed: int, result: Any) -> None:
         """A reset for each attempt, until the recorder has what it was asked for."""
         unheard = failed = 0
-        while not result.done() and not self._quit():
+        while not self._over(result) and self._feedback.recorded < goal.episodes:
             recorded, discarded = self._feedback.recorded, self._feedback.discarded
             episode_id = self._start_episode(goal.task, seed)
             self._while(lambda episode_id=episode_id: not (self._over(result) or self._ended(episode_id)), None)  # type: ignore[misc]
@@ -231,6 +234,7 @@ class _Client:
 
     def _on_feedback(self, message: Any) -> None:
         self._feedback = message.feedback
+        self._answered = True
 
     def _tell(self) -> None:
         now = self._feedback

@@ -63,6 +63,8 @@ class DemoRecorder(Node):
         self._session: Session | None = None
         self._handle: ServerGoalHandle | None = None
         self._told = 0.0
+        self._decided = (0, 0)
+        self._hears = False
         self._writer = EpisodeWriter()
         self._writer.recover(self._dataset)
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
@@ -98,6 +100,7 @@ class DemoRecorder(Node):
         return Heard(topic, stamp_ns, stamp_ns, self._clock.now().nanoseconds, data)
 
     def _on_message(self, topic: str, data: bytes) -> None:
+        self._hears = True
         if self._session is not None:
             self._session.hear(self._heard(topic, data), time.monotonic())
 
@@ -177,19 +180,25 @@ class DemoRecorder(Node):
             return
         now = time.monotonic()
         session.check(now)
-        if now - self._told > FEEDBACK_PERIOD:
-            self._told = now
-            handle.publish_feedback(RecordEpisodes.Feedback(
-                recorded=len(session.files), discarded=session.discarded, messages=session.messages,
-                elapsed=session.elapsed(now),
-            ))
-            self._show(session)
+        self._tell(session, handle, now)
         if session.end is not None:
             self._session = self._handle = None
             self._recorded += len(session.files)
             self._discarded += session.discarded
             self._show(None)
             self._finish(handle, session.end, session.files)
+
+    def _tell(self, session: Session, handle: ServerGoalHandle, now: float) -> None:
+        """Give feedback now and then, and at once when an episode is decided."""
+        decided = (len(session.files), session.discarded)
+        # The first feedback says that the topics are heard: a client may start an episode then.
+        if not self._hears or (now - self._told < FEEDBACK_PERIOD and decided == self._decided):
+            return
+        self._told, self._decided = now, decided
+        handle.publish_feedback(RecordEpisodes.Feedback(
+            recorded=decided[0], discarded=decided[1], messages=session.messages, elapsed=session.elapsed(now),
+        ))
+        self._show(session)
 
     def _show(self, session: Session | None) -> None:
         self._diagnostics.show("episodes recorded", self._recorded + (len(session.files) if session else 0))
@@ -201,8 +210,11 @@ class DemoRecorder(Node):
 
     def _finish(self, handle: ServerGoalHandle, end: End, files: list[Path]) -> None:
         """Give the client its result."""
-        log = self.get_logger().info if end.outcome in (SUCCEEDED, CANCELLED) else self.get_logger().warning
-        log(end.message)
+        # On two lines: a logger may not change its severity at one place of the code.
+        if end.outcome in (SUCCEEDED, CANCELLED):
+            self.get_logger().info(end.message)
+        else:
+            self.get_logger().warning(end.message)
         result = RecordEpisodes.Result(outcome=end.outcome, message=end.message, files=[str(path) for path in files])
 
         def conclude(handle: ServerGoalHandle) -> Any:

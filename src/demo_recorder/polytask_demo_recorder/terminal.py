@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import signal
 import sys
 import termios
+import threading
 import tty
 from typing import TextIO
 
 from polytask_demo_recorder.errors import RecordingError
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 class KeyTerminal:
@@ -31,11 +38,16 @@ class KeyTerminal:
 
     def __enter__(self) -> KeyTerminal:
         self._before = termios.tcgetattr(self._descriptor)
+        if threading.current_thread() is threading.main_thread():
+            # These would end the process at once, and leave a terminal that shows nothing of what is typed.
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, _leave)
         tty.setcbreak(self._descriptor)
         return self
 
     def __exit__(self, *_: object) -> None:
-        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+        with contextlib.suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(self._descriptor, termios.TCSANOW, self._before)
 
     def read(self) -> str:
         """Keys pressed since the last call; never waits. Ctrl-D when the terminal was closed."""

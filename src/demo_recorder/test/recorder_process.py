@@ -1,0 +1,196 @@
+"""The recorder as a process of its own, and a toy simulator that publishes as fast as it is told to."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from toy_episodes import PERIOD, START, TOY, TYPES, observation_messages, stamp, toy_action
+
+from polytask_interfaces.action import RecordEpisodes
+from polytask_interfaces.msg import Command, EpisodeStatus, StateVector
+from polytask_interfaces.srv import ResetEpisode
+from polytask_robot_io import qos
+from polytask_robot_io.commands import command_message
+
+Condition = Callable[[], Any]
+ALL = tuple(TYPES)
+
+
+def wait_for(condition: Condition, timeout: float = 15.0) -> Any:
+    """What ``condition`` gives as soon as it is true; fails after ``timeout`` s."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.002)
+    pytest.fail(f"nothing within {timeout} s")
+
+
+class ToyRobot:
+    """A node that publishes toy episodes, speaks to the recorder, and serves resets."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node("toy", context=self.context)
+        self._publishers = {
+            "/state": self.node.create_publisher(StateVector, "state", qos.STATE),
+            "/episode": self.node.create_publisher(EpisodeStatus, "episode", qos.EPISODE),
+            "/joint_states": self.node.create_publisher(JointState, "joint_states", qos.JOINT_STATES),
+            "/camera/image_raw": self.node.create_publisher(Image, "camera/image_raw", qos.CAMERA),
+            "/camera/camera_info": self.node.create_publisher(CameraInfo, "camera/camera_info", qos.CAMERA),
+            "/command": self.node.create_publisher(Command, "command", qos.COMMAND),
+        }
+        self.actions = ActionClient(self.node, RecordEpisodes, "record_episodes")
+        self._parameters = AsyncParameterClient(self.node, "demo_recorder")
+        self.feedback: list[Any] = []
+        self.published = 0
+        self._ns = START
+        self._count = 0
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        with contextlib.suppress(Exception):  # shut down while it waits
+            self._executor.spin()
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+        self._thread.join(5)
+
+    def record_into(self, dataset: Path) -> None:
+        """Tell the recorder where to write."""
+        wait_for(self._parameters.services_are_ready)
+        answer = self._call(self._parameters.set_parameters, [Parameter("dataset", value=str(dataset))])
+        assert wait_for(lambda: answer.done() and answer.result()).results[0].successful
+
+    def heard(self, topics: Sequence[str] = ALL, by: int = 1) -> None:
+        """Wait until so many subscriptions hear each of the topics."""
+        wait_for(lambda: all(self._publishers[topic].get_subscription_count() >= by for topic in topics))
+
+    def publish(
+        self, steps: int, stop: threading.Event | None = None, pause: float = 0.0, cameras: bool = True
+    ) -> list[int]:
+        """Publish an episode, or what comes of it until ``stop``; stamps of its observations."""
+        self._count += 1
+        stamps = []
+        for step in range(steps + 1):
+            if stop is not None and stop.is_set():
+                break
+            self._ns += PERIOD
+            for topic, message in observation_messages(step, self._ns, steps, cameras):
+                if topic == "/episode":
+                    message.episode_id = f"toy/push/{self._count}"
+                    message.seed = self._count
+                self._publishers[topic].publish(message)
+            if step < steps:
+                command = command_message(toy_action(step), stamp(self._ns), stamp(self._ns))
+                self._publishers["/command"].publish(command)
+            stamps.append(self._ns)
+            self.published = self._ns
+            if pause:
+                time.sleep(pause)
+        return stamps
+
+    def serve_resets(self, steps: int) -> list[int]:
+        """Answer reset_episode and play an episode after each; gives the seeds asked for, as they come."""
+        seeds: list[int] = []
+
+        def reset(request: Any, response: Any) -> Any:
+            seeds.append(request.seed)
+            response.ok = request.task == "push"
+            response.message = "" if response.ok else f"no task '{request.task}'"
+            if response.ok:
+                response.status.episode_id = f"toy/push/{self._count + 1}"
+                threading.Thread(target=self.publish, args=(steps,), daemon=True).start()
+            return response
+
+        self.node.create_service(ResetEpisode, "reset_episode", reset)
+        return seeds
+
+    def ask(self, **goal: Any) -> Any:
+        """Send a goal; its handle once accepted."""
+        entries = {"task": "push", "episodes": 1, "timeout": 20.0} | goal
+        assert self.actions.wait_for_server(15)
+        self.feedback.clear()
+        sent = self._call(
+            self.actions.send_goal_async, RecordEpisodes.Goal(**entries), lambda new: self.feedback.append(new.feedback)
+        )
+        handle = wait_for(lambda: sent.done() and sent.result())
+        assert handle.accepted
+        return handle
+
+    def result(self, handle: Any, timeout: float = 20.0) -> Any:
+        """Result of a goal."""
+        answer = self._call(handle.get_result_async)
+        return wait_for(lambda: answer.done() and answer.result().result, timeout)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """In the thread that spins: an answer that came before rclpy has noted the request would be lost."""
+        task = self._executor.create_task(function, *arguments)
+        return wait_for(lambda: task.done() and task.result())
+
+
+class Recorder:
+    """The executable, with its output in a file."""
+
+    def __init__(self, folder: Path, dataset: Path, **parameters: Any) -> None:
+        embodiment = folder / "toy.yaml"
+        embodiment.write_text(TOY, encoding="utf-8")
+        self._log = folder / "recorder.log"
+        settings = {"embodiment": embodiment, "dataset": dataset} | parameters
+        arguments = [entry for key, value in settings.items() for entry in ("-p", f"{key}:={value}")]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "polytask_demo_recorder.recorder_node", "--ros-args", *arguments],
+                stdout=log, stderr=log,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def says(self, text: str) -> None:
+        """Wait until the log holds a text."""
+        wait_for(lambda: text in self.output)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+@contextlib.contextmanager
+def started(folder: Path, dataset: Path, **parameters: Any) -> Iterator[Recorder]:
+    """A recorder that is ended with the block."""
+    recorder = Recorder(folder, dataset, **parameters)
+    try:
+        yield recorder
+    finally:
+        recorder.close()
+        print(recorder.output)  # shown when the test fails
