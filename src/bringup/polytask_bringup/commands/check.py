@@ -32,10 +32,11 @@ def test(
     marks = "not slow" if quick else ""
     pytest = [python, "-m", "pytest", *(["-m", marks] if marks else []), *context.args]
     if not context.args:
-        # Tests of nodes mostly wait, so two share the cores well; those that measure time run alone afterwards.
+        # Tests of nodes mostly wait, so two processes share the cores well; those of one file share their nodes, and stay
+        # together. Those that measure time run alone afterwards.
         together = "not alone" + (" and not slow" if quick else "")
         alone = "alone" + (" and not slow" if quick else "")
-        steps.append(("pytest", [python, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-m", together]))
+        steps.append(("pytest", [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", together]))
         pytest = [python, "-m", "pytest", "-m", alone]
     steps.append(("pytest, one at a time" if not context.args else "pytest", pytest))
     failed, took = [], []
