@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from polytask_policy.minilm import MiniLm
+    from sentence_transformers import SentenceTransformer
 
 MODEL_NAME = "all-MiniLM-L6-v2"
 EMBEDDING_SIZE = 384
@@ -38,14 +38,14 @@ def model_folder() -> Path:
 class TextEncoder:
     """Sentences -> unit vectors float32 (B, 384) of all-MiniLM-L6-v2.
 
-    Loading (below a second, more on a busy machine) waits for the first sentence; ``preload`` starts it in the
+    Loading (several seconds, nearly all of it imports) waits for the first sentence; ``preload`` starts it in the
     background. Safe to use from several threads.
     """
 
     def __init__(self) -> None:
         """Load nothing yet."""
         self._lock = threading.Lock()
-        self._model: MiniLm | None = None
+        self._model: SentenceTransformer | None = None
 
     def preload(self) -> threading.Thread:
         """Load in a background thread; a failure is raised again by the first ``encode``."""
@@ -62,14 +62,17 @@ class TextEncoder:
         with self._lock:
             if self._model is None:
                 self._model = self._load()
-            vectors: NDArray[np.float32] = self._model.encode(sentences).numpy()
+            vectors: NDArray[np.float32] = self._model.encode(
+                list(sentences), normalize_embeddings=True, show_progress_bar=False
+            )
             return vectors
 
-    def _load(self) -> MiniLm:
+    def _load(self) -> SentenceTransformer:
         folder = model_folder()
         try:
-            from polytask_policy.minilm import MiniLm  # goals by name and picture need no tokeniser
+            # Imported here: it takes seconds, and goals by name and by picture work without it.
+            from sentence_transformers import SentenceTransformer
 
-            return MiniLm(folder)
-        except Exception as error:  # the tokeniser raises bare Exceptions
+            return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        except Exception as error:  # the library raises whatever its parts raise
             raise TextModelError(f"the text model in {folder} cannot be read: {error}") from error

@@ -1,11 +1,10 @@
-"""The text model against the library it comes from."""
+"""Sentences to vectors."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from polytask_policy.text import EMBEDDING_SIZE, TextEncoder, model_folder
+from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
 
 SENTENCES = [
     "open the drawer",
@@ -30,10 +29,3 @@ def test_preloading_in_the_background_serves_the_same_vectors(text: TextEncoder)
     thread = other.preload()
     assert np.array_equal(other.encode(["raise the lid"]), text.encode(["raise the lid"]))
     thread.join()
-
-
-@pytest.mark.slow
-def test_equals_sentence_transformers(text: TextEncoder) -> None:
-    library = pytest.importorskip("sentence_transformers")
-    model = library.SentenceTransformer(str(model_folder()), device="cpu")
-    assert np.abs(model.encode(SENTENCES) - text.encode(SENTENCES)).max() < 1e-5
