@@ -108,8 +108,8 @@ def subjects_from_recordings(suite: str, tasks: Sequence[str], folder: Path) -> 
     for task in tasks:
         episode = read_dataset(folder, task)[0]
         embodiment = episode.embodiment
-        names = {"state_names": embodiment.state_names, "action_names": embodiment.command_names}
-        description = Description(suite, (task,), **names, embodiment=dataclasses.asdict(embodiment))
+        names = embodiment.state_names, embodiment.command_names
+        description = Description(suite, (task,), *names, embodiment=dataclasses.asdict(embodiment))
 
         def factory(name: str = f"{suite}/{task}") -> gymnasium.Env[Any, Any]:
             return gymnasium.make(name)

@@ -213,11 +213,37 @@ class _Learner:
         """
         self.log.phase("pictures", counters)
         policy = ExpertPolicy(agent.average, self.description)
-        _write_npz(self.output / "goal_images.npz", "images", self._goal_pictures(policy.act, counters.episode))
+        pictures = self._goal_pictures(policy.act, counters.episode)
+        if pictures is None:
+            return False
+        _write_npz(self.output / "goal_images.npz", "images", pictures)
         _write_npz(self.output / "replay.npz", "states", replay.states())
         extra = {"steps": counters.step, "seconds": counters.seconds, "training": self.identity}
         policy.save(self.output, seed=self.config.seed, settings=asdict(self.config), **extra)
         return True
+
+    def _goal_pictures(self, policy: Policy, first: int) -> NDArray[np.uint8] | None:
+        """Pictures uint8 (M, H, W, 3) of the rollouts that match best, on starts from episode ``first`` on.
+
+        Each is taken where the rollout is nearest to a demonstration's end: what comes later, such as a hand that
+        lingers, is not the goal. Rollouts run first and are repeated for the picture. None: stopped before.
+        """
+        found: list[tuple[float, int, Rollout]] = []
+        for index in range(self.config.goal_rollouts):
+            if self.should_stop():
+                return None
+            start = training_seed(self.config.seed, first + index)
+            episode = rollout(self.env, policy, start, self.horizon)
+            found.append((float(self._rewards(episode).sum()), start, episode))
+        found.sort(key=lambda entry: -entry[0])
+        pictures = []
+        for _, start, episode in found[: self.config.goal_pictures]:
+            arrival = self.matching.arrival(episode.states) if self.matching else len(episode.actions)
+            self.env.reset(seed=start)
+            for action in episode.actions[:arrival]:
+                self.env.step(action)
+            pictures.append(np.asarray(self.env.render(), dtype=np.uint8))
+        return np.stack(pictures)
 
 
 def clone_expert(

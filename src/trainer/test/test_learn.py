@@ -112,7 +112,8 @@ def test_a_finished_run_does_not_learn_again(finished: Path) -> None:
     phases: list[str] = []
     result = learn(finished, on_progress=lambda info: phases.append(info["phase"]))
     assert result.finished
-    assert "rl" not in phases
+    assert result.steps >= 200
+    assert phases == []
     assert (finished / "checkpoint.json").read_bytes() == before
 
 
