@@ -199,6 +199,7 @@ class _Client:
                     raise RecordingError(f"episodes of '{goal.task}' run, but the recorder hears none; see its log")
                 continue
             failed = failed + 1 if self._feedback.recorded == recorded else 0
+            self._say("failed, not kept" if failed else f"recorded, {self._feedback.recorded} of {goal.episodes}")
             if failed == GIVE_UP and self._keyboard is None and not result.done():
                 raise RecordingError(f"{failed} attempts at '{goal.task}' failed in a row; is the driver right?")
             seed, unheard = seed + 1, 0
@@ -208,7 +209,13 @@ class _Client:
         if not answer.ok:
             raise RecordingError(f"the simulator refused to start an episode: {answer.message}")
         self._seed = seed
+        self._say(f"episode from start {seed}: drive")
         return str(answer.status.episode_id)
+
+    def _say(self, text: str) -> None:
+        """To a person who drives."""
+        if self._keyboard is not None:
+            print(text, flush=True)
 
     def _decided(self) -> int:
         """Episodes of which the recorder has said what became of them."""

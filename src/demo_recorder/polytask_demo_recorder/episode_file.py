@@ -18,6 +18,8 @@ from polytask_demo_recorder.folder import next_number, part_path, whole_path
 PROFILE = "ros2"
 CHUNK = 1 << 20
 """Bytes after which a chunk is closed in any case."""
+CHANNEL_METADATA = {"offered_qos_profiles": ""}
+"""The profile ``ros2`` demands this entry; empty: `ros2 bag play` takes its defaults."""
 
 
 def fsync_folder(folder: Path) -> None:
@@ -63,7 +65,7 @@ class EpisodeFile:
             self._sequences = dict.fromkeys(types, 0)
             for topic, type_name in types.items():
                 schema = self._writer.register_schema(type_name, "ros2msg", definition(type_name).encode())
-                self._channels[topic] = self._writer.register_channel(topic, "cdr", schema)
+                self._channels[topic] = self._writer.register_channel(topic, "cdr", schema, CHANNEL_METADATA)
             self.sync()
             fsync_folder(folder)
         except BaseException:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from polytask_demo_recorder.episode_file import fsync_folder, start_mcap
+from polytask_demo_recorder.episode_file import CHANNEL_METADATA, fsync_folder, start_mcap
 from polytask_demo_recorder.episode_info import ABORTED, BEGIN_RECORD, RECORD, EpisodeInfo
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.folder import PART, part_files, recovered_path, whole_path
@@ -95,7 +95,7 @@ def _copy(part: Path, stream: BinaryIO) -> tuple[int, bool]:
             if isinstance(record, RawMessage):
                 if record.topic not in channels:
                     schema = writer.register_schema(record.schema.name, record.schema.encoding, record.schema.data)
-                    channels[record.topic] = writer.register_channel(record.topic, "cdr", schema)
+                    channels[record.topic] = writer.register_channel(record.topic, "cdr", schema, CHANNEL_METADATA)
                     counts[record.topic] = 0
                 writer.add_message(
                     channels[record.topic], record.log_time, record.data, record.publish_time, counts[record.topic]

@@ -131,7 +131,6 @@ def test_keys_typed_at_a_terminal_become_commands(ros_domain: int, tmp_path: Pat
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_terminal_is_given_back(ros_domain: int, tmp_path: Path, number: signal.Signals) -> None:
     with teleoperation(tmp_path) as (process, _, (slave, before)):
-        time.sleep(0)  # at any moment, also while it starts
         process.send_signal(number)
         process.wait(10)
         assert termios.tcgetattr(slave) == before
