@@ -32,7 +32,7 @@ def test(
     marks = "not slow" if quick else ""
     pytest = [python, "-m", "pytest", *(["-m", marks] if marks else []), *context.args]
     if not context.args:
-        # Tests of nodes mostly wait, so two processes share the cores well; those of one file share their nodes, and stay
+        # Tests of nodes mostly wait, so two processes share the cores well; a file's tests share their nodes, and stay
         # together. Those that measure time run alone afterwards.
         together = "not alone" + (" and not slow" if quick else "")
         alone = "alone" + (" and not slow" if quick else "")
