@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from functools import partial
@@ -18,9 +17,9 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
 from polytask_demo_recorder.errors import RecordingError
-from polytask_demo_recorder.folder import task_folder
 from polytask_demo_recorder.recovery import Recovery
-from polytask_demo_recorder.session import CANCELLED, REFUSED, SUCCEEDED, End, Request, Session
+from polytask_demo_recorder.request import CANCELLED, REFUSED, SUCCEEDED, End, checked_request
+from polytask_demo_recorder.session import Session
 from polytask_demo_recorder.take import Heard, header_stamp
 from polytask_demo_recorder.topics import recorded_topics
 from polytask_demo_recorder.writer import EpisodeWriter, Kept
@@ -121,7 +120,7 @@ class DemoRecorder(Node):
         try:
             if self._session is not None:
                 raise RecordingError("another recording is running; cancel it, or ask again when it has ended")
-            request = self._request(handle.request)
+            request = checked_request(handle.request, self._dataset, self._timeout)
         except RecordingError as error:
             self._finish(handle, End(REFUSED, str(error)), [])
             return
@@ -135,19 +134,6 @@ class DemoRecorder(Node):
         self._asked = False  # the simulator may be another one than at the last goal
         self.get_logger().info(f"recording {request.episodes} episodes of '{request.task or 'any task'}'")
         self._diagnostics.state(DiagnosticStatus.OK, f"recording {request.task}")
-
-    def _request(self, goal: Any) -> Request:
-        """Check a goal. Raises RecordingError."""
-        if goal.episodes < 1:
-            raise RecordingError("episodes is 0; ask for 1 at least")
-        if not (math.isfinite(goal.timeout) and goal.timeout >= 0):
-            raise RecordingError(f"timeout {goal.timeout} must be 0 or more seconds")
-        if goal.task:
-            task_folder(self._dataset, goal.task)
-        return Request(
-            self._dataset, goal.task, tuple(goal.instructions), goal.episodes, goal.keep_failures,
-            goal.timeout or self._timeout,
-        )
 
     def _learn_tasks(self, answer: Any) -> None:
         if answer.exception() is None:

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from polytask_demo_recorder.episode_info import ABORTED, FAULT, SUCCESS, TIME_LIMIT, UNJUDGED, EpisodeInfo
 from polytask_demo_recorder.folder import task_folder
+from polytask_demo_recorder.request import CANCELLED, INTERNAL_ERROR, REFUSED, SUCCEEDED, TIMED_OUT, End, Request
 from polytask_demo_recorder.take import Heard, Take
 from polytask_demo_recorder.writer import Discarded, EpisodeWriter, Event, Failed, Kept
 from polytask_robot_io.embodiment import Embodiment
 
-SUCCEEDED, TIMED_OUT, CANCELLED, REFUSED, INTERNAL_ERROR = range(5)
-"""Outcomes, as in RecordEpisodes.action."""
 OUTCOME_OF_WHY = {1: SUCCESS, 2: TIME_LIMIT, 3: ABORTED, 4: FAULT}
 """EpisodeStatus.why in words."""
 JUDGE_WAIT = 1.0
 """Seconds without any publisher of ``episode`` after which the robot is taken for one that reports no success."""
 EARLY = 64
 """Messages kept between episodes: an episode's first ones may arrive before the status that announces it."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be recorded; see RecordEpisodes.action."""
-
-    dataset: Path
-    task: str
-    """Empty: the task that the status names first."""
-    instructions: tuple[str, ...]
-    episodes: int
-    keep_failures: bool
-    timeout: float
-    """Seconds of wall time for each episode."""
-
-
-@dataclass(frozen=True)
-class End:
-    """How a goal ended."""
-
-    outcome: int
-    message: str
 
 
 class Session:

@@ -155,7 +155,7 @@ def test_client_resets_for_each_episode(robot: ToyRobot, recorder: Recorder, tmp
 
 
 def test_client_says_who_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytask_demo_recorder.client.WAIT", 0.5)
+    monkeypatch.setattr("polytask_demo_recorder.conversation.WAIT", 0.5)
     with pytest.raises(RecordingError, match=r"no recorder serves /two/record_episodes.*polytask up record"):
         record("push", 1, tmp_path, namespace="two")
 

@@ -11,7 +11,8 @@ from rclpy.serialization import serialize_message
 from toy_episodes import PERIOD, START, TYPES, episode_messages, toy
 
 from polytask_demo_recorder.dataset import read_dataset, read_episode
-from polytask_demo_recorder.session import CANCELLED, JUDGE_WAIT, REFUSED, SUCCEEDED, TIMED_OUT, Request, Session
+from polytask_demo_recorder.request import CANCELLED, REFUSED, SUCCEEDED, TIMED_OUT, Request
+from polytask_demo_recorder.session import JUDGE_WAIT, Session
 from polytask_demo_recorder.take import GRACE, Heard
 from polytask_demo_recorder.writer import EpisodeWriter
 from polytask_interfaces.msg import EpisodeStatus

@@ -1,0 +1,50 @@
+"""What is asked of the recorder, and how that may end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polytask_demo_recorder.errors import RecordingError
+from polytask_demo_recorder.folder import task_folder
+
+SUCCEEDED, TIMED_OUT, CANCELLED, REFUSED, INTERNAL_ERROR = range(5)
+"""Outcomes, as in RecordEpisodes.action."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be recorded; see RecordEpisodes.action."""
+
+    dataset: Path
+    task: str
+    """Empty: the task that the status names first."""
+    instructions: tuple[str, ...]
+    episodes: int
+    keep_failures: bool
+    timeout: float
+    """Seconds of wall time for each episode."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a goal ended."""
+
+    outcome: int
+    message: str
+
+
+def checked_request(goal: Any, dataset: Path, default_timeout: float) -> Request:
+    """Request of a RecordEpisodes goal; raises RecordingError for one that cannot be met."""
+    if goal.episodes < 1:
+        raise RecordingError("episodes is 0; ask for 1 at least")
+    if not (math.isfinite(goal.timeout) and goal.timeout >= 0):
+        raise RecordingError(f"timeout {goal.timeout} must be 0 or more seconds")
+    if goal.task:
+        task_folder(dataset, goal.task)
+    return Request(
+        dataset, goal.task, tuple(goal.instructions), goal.episodes, goal.keep_failures,
+        goal.timeout or default_timeout,
+    )
