@@ -53,6 +53,7 @@ class Session:
         self._final: End | None = None
         self.files: list[Path] = []
         self.discarded = 0
+        """Failed attempts that were thrown away; what was broken off is not among them."""
         self.end: End | None = None
         """Set when the goal is over and the disk has it all."""
 
@@ -122,7 +123,6 @@ class Session:
                 self._missing.append(f"{event.path.name}: {lost}")
         elif isinstance(event, Discarded):
             self._closing -= 1
-            self.discarded += 1
         elif isinstance(event, Failed):
             self._take, self._closing = None, 0
             self._final = End(INTERNAL_ERROR, event.reason)
@@ -180,6 +180,7 @@ class Session:
         self._writer.close(info if keep else None)
         self._closing += 1
         self._decided += keep
+        self.discarded += not keep and info.outcome != ABORTED
         self._last_id = info.episode_id
         self._waiting_since = now
 
@@ -218,7 +219,7 @@ class Session:
         if self.files:
             parts[-1] += f" in {self.files[0].parent}"
         if self.discarded:
-            parts.append(f"{self.discarded} failed or were broken off, and discarded")
+            parts.append(f"{self.discarded} failed and were discarded")
         if self._missing:
             parts.append(f"messages are missing: {'; '.join(self._missing)}")
         self.end = End(self._final.outcome, "; ".join(part for part in parts if part))

@@ -110,12 +110,16 @@ class ToyRobot:
                 time.sleep(pause)
         return stamps
 
-    def serve_resets(self, steps: int) -> list[int]:
-        """Answer reset_episode and play an episode after each; gives the seeds asked for, as they come."""
+    def serve_resets(self, steps: int, first: Callable[[], None] = lambda: None) -> list[int]:
+        """Answer reset_episode and play an episode after each; gives the seeds asked for, as they come.
+
+        ``first`` is called before each.
+        """
         seeds: list[int] = []
 
         def reset(request: Any, response: Any) -> Any:
             seeds.append(request.seed)
+            first()
             response.ok = request.task == "push"
             response.message = "" if response.ok else f"no task '{request.task}'"
             if response.ok:

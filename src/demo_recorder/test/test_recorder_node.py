@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,3 +173,25 @@ def test_topics_and_types_in_the_file(robot: ToyRobot, recorder: Recorder) -> No
         "/state": 6, "/episode": 6, "/joint_states": 6, "/camera/image_raw": 6, "/camera/camera_info": 6, "/command": 5
     }
     assert sum(not isinstance(one, RawMessage) and one.name == RECORD for one in records) == 1
+
+
+def test_client_is_not_misled_by_an_episode_that_ran_before_its_own(
+    robot: ToyRobot, recorder: Recorder, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+    # Goes on until the client's own reset, as that of a simulator that was just started.
+    before = threading.Thread(target=robot.publish, args=(100_000, stop, 0.01))
+
+    def end_it() -> None:
+        stop.set()
+        before.join()
+
+    seeds = robot.serve_resets(steps=8, first=end_it)
+
+    def begin_it(progress: object) -> None:
+        with contextlib.suppress(RuntimeError):  # it was begun
+            before.start()
+
+    recording = record("push", 1, tmp_path / "data", seed=3, on_progress=begin_it)
+    assert recording.complete, recording.message
+    assert seeds == [3]
