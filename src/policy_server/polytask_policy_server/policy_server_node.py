@@ -37,6 +37,9 @@ from polytask_robot_io.subscriptions import subscribe_observations
 if TYPE_CHECKING:
     from rclpy.action.server import ServerGoalHandle
 
+CLOSING_TIME = 0.2
+"""s to deliver the results of goals that the server's end breaks off."""
+
 
 class PolicyServer(Node):
     """Serves one unified policy as the action ``execute_task``.
@@ -251,8 +254,17 @@ class PolicyServer(Node):
         self._diagnostics.state(DiagnosticStatus.OK, doing)
 
     def close(self) -> None:
-        """Stop the robot; called while the topics still work."""
-        self._loop.end(INTERNAL_ERROR, "the server was stopped")
+        """Stop the robot and give those who wait their results, while the topics still work."""
+        handles = [handle for handle, _ in self._pending.values()]
+        for handle in handles:
+            self._finish(handle, End(INTERNAL_ERROR, "the server was stopped"))
+        if self._loop.run is not None:
+            handles.append(self._loop.run.ticket)
+            self._loop.end(INTERNAL_ERROR, "the server was stopped")
+        end = time.monotonic() + (CLOSING_TIME if handles else 0.0)
+        while self.executor and time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.02)
+        self._loop.end(INTERNAL_ERROR, "the server was stopped")  # one that slipped in
 
 
 def load_policy(folder: str) -> UnifiedPolicy:

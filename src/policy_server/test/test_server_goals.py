@@ -267,12 +267,13 @@ def test_words_wait_for_the_language_model_while_other_goals_run(start_server, m
     assert "before this one began" in robot.outcome(words).message
     handle.cancel_goal_async()
     robot.outcome(named)
-    robot.ask(words="please go")
+    _, waiting = robot.ask(words="please go")
     robot.moving()
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     assert process.wait(timeout=5) == 0
     assert time.monotonic() - began < 5
-    time.sleep(0.1)
+    stopped = robot.outcome(waiting)
+    assert (stopped.outcome, stopped.message) == (Result.INTERNAL_ERROR, "the server was stopped")
     assert robot.stopped()
     assert "Traceback" not in process.stderr.read()

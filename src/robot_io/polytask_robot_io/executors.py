@@ -25,8 +25,10 @@ SIGNAL_CHECK = 0.2
 def make_executor(context: Context | None = None) -> Executor:
     """The fastest executor this rclpy has: the events executor takes several times less time per callback.
 
-    The events executor knows no guard conditions, and it deadlocks when another Python thread calls it (``wake``,
-    ``shutdown``, ``create_task``, completing a future it waits for). Other threads may publish, nothing else.
+    The events executor knows no guard conditions, and must be driven by ``spin_once`` with a timeout: its ``spin``
+    waits until the end of time, which overflows into not waiting at all, and that loop starves every other Python
+    thread; whatever they call then looks like a deadlock. Under ``spin_once`` other threads may publish and call
+    ``create_task``.
     """
     make = SingleThreadedExecutor if EventsExecutor is None else EventsExecutor
     return make(context=context)

@@ -8,14 +8,9 @@ from typing import Any
 
 import rclpy
 from rclpy.client import Client
-from rclpy.executors import SingleThreadedExecutor
 
 from polytask_interfaces.srv import ListTasks, ResetEpisode, StepEpisode
-
-try:
-    from rclpy.experimental import EventsExecutor
-except ImportError:  # older distributions
-    EventsExecutor = None
+from polytask_robot_io.executors import make_executor
 
 LOOK_AGAIN = 0.5
 """s between two looks at whether the simulator is still there."""
@@ -41,8 +36,7 @@ class BridgeClient:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self.node = rclpy.create_node("topic_env", namespace=namespace or None, context=self._context)
-        kind: Any = EventsExecutor or SingleThreadedExecutor
-        self._executor = kind(context=self._context)
+        self._executor = make_executor(self._context)
         self._executor.add_node(self.node)
         self._list = self.node.create_client(ListTasks, "list_tasks")
         self._reset = self.node.create_client(ResetEpisode, "reset_episode")

@@ -30,6 +30,10 @@ OUTCOMES = {
 """The same numbers in Distill."""
 
 
+CLOSING_TIME = 0.2
+"""s to deliver the result of a goal that the node's end breaks off."""
+
+
 @dataclass
 class Work:
     """The goal that is worked on."""
@@ -84,9 +88,14 @@ class TrainerNode(Node):
 
     def close(self) -> None:
         """Let the work save its state; it resumes when asked again."""
-        if self._work is not None and self._work.worker is not None:
-            self._work.worker.stop()
-            self._work.worker.join(GRACE + 1.0)
+        work = self._work
+        if work is None or work.worker is None:
+            return
+        work.worker.stop()
+        work.worker.join(GRACE + 1.0)
+        end = time.monotonic() + CLOSING_TIME
+        while self.executor and time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.02)
 
     def _learn(self, handle: ServerGoalHandle) -> None:
         goal = handle.request

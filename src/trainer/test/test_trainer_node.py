@@ -126,6 +126,18 @@ def test_what_is_wrong_with_a_job_is_said(demonstrations, settings, tmp_path, ch
         run(LearnJob(**{**job, **changes}), lambda report: None, lambda: False)
 
 
+def test_interrupted_node_tells_its_client_and_saves_the_state(ros_domain, demonstrations, settings, tmp_path):
+    with node("polytask_trainer.trainer_node", "short", settings=settings) as process:
+        client = Client("short")
+        _, result = client.ask(client.learn, learn_goal(demonstrations, tmp_path, steps=5000))
+        wait_for(lambda: any(f.phase == "rl" for f in client.feedback))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=5) == 0
+        assert client.result(result).outcome == LearnTask.Result.CANCELLED
+        client.close()
+    assert (tmp_path / "training" / "checkpoint.json").exists()
+
+
 def test_folder_in_use_is_refused(demonstrations, settings, tmp_path, monkeypatch):
     monkeypatch.setattr("polytask_trainer.jobs.LOCK_TIMEOUT", 0.2)
     with (tmp_path / ".lock").open("w") as lock:
@@ -143,11 +155,11 @@ def test_other_settings_in_the_same_folder_are_refused(client, expert, demonstra
 
 
 def test_distil_and_resume(client, expert, tmp_path):
-    goal = Distill.Goal(experts=[str(expert)], output=str(tmp_path / "policy"), steps=150)
+    goal = Distill.Goal(experts=[str(expert)], output=str(tmp_path / "policy"), steps=60)
     _, result = client.ask(client.distill, goal)
     end = client.result(result)
-    assert (end.outcome, end.steps) == (Distill.Result.SUCCEEDED, 150), end.message
-    assert client.feedback[-1].total_steps == 150
+    assert (end.outcome, end.steps) == (Distill.Result.SUCCEEDED, 60), end.message
+    assert client.feedback[-1].total_steps == 60
     assert load_checkpoint(tmp_path / "policy")[1]["kind"] == "unified"
     _, result = client.ask(client.distill, Distill.Goal(experts=["/nowhere"], output=str(tmp_path / "c")))
     end = client.result(result)

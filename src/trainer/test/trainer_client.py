@@ -34,10 +34,10 @@ def wait_for(condition, timeout=60.0):
 class Client:
     """Asks the trainer and hears its feedback."""
 
-    def __init__(self):
+    def __init__(self, namespace=None):
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
-        self.node = rclpy.create_node("client", context=self.context)
+        self.node = rclpy.create_node("client", namespace=namespace, context=self.context)
         self.learn = ActionClient(self.node, LearnTask, "learn_task")
         self.distill = ActionClient(self.node, Distill, "distill")
         self.feedback = []
@@ -69,8 +69,9 @@ class Client:
 
 
 @contextlib.contextmanager
-def node(module, **parameters):
+def node(module, namespace="", **parameters):
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    arguments += ["-r", f"__ns:=/{namespace}"]
     process = subprocess.Popen([sys.executable, "-m", module, "--ros-args", *arguments])
     try:
         yield process

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import queue
-import signal
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from polytask_bringup.commands.common import console, errors, fail
 
 if TYPE_CHECKING:
     from polytask_trainer.jobs import Job
-    from polytask_trainer.worker import Ending
 
 
 class Reward(str, Enum):
@@ -39,63 +35,31 @@ Steps = Annotated[int, typer.Option(help="Steps to train; 0: as many as the sett
 Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.", min=0)]
 
 
-def run_job(job: Job, title: str) -> dict[str, Any]:
-    """Run a job of the trainer in a process of its own, with a progress bar; gives its result.
+def run_all(jobs: dict[str, Job], parallel: int = 1) -> dict[str, dict[str, Any]]:
+    """Run jobs of the trainer by title, with progress bars; gives their results.
 
-    Ctrl-C or SIGTERM has the job save its state and ends the command with status 130. A job that was refused or failed
+    Ctrl-C or SIGTERM has them save their state and ends the command with status 130. One that was refused or failed
     ends it with status 1.
     """
-    from polytask_trainer.worker import Worker
+    from polytask_trainer.commands import JobEnded, run_jobs
 
-    messages: queue.SimpleQueue[dict[str, Any] | Ending | None] = queue.SimpleQueue()
-    worker = Worker(job, messages.put, messages.put)
-    handlers = {n: signal.signal(n, lambda *_: messages.put(None)) for n in (signal.SIGINT, signal.SIGTERM)}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-            bar = progress.add_task(title, total=None)
-            while True:
-                message = messages.get()
-                if message is None:
-                    progress.update(bar, description=f"{title}: saving")
-                    worker.stop()
-                elif isinstance(message, dict):
-                    text = ", ".join([title, *describe(message)])
-                    progress.update(bar, completed=message["step"], total=message["total_steps"], description=text)
-                else:
-                    break
-    finally:
-        worker.stop()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if message.how == "stopped":
-        errors.print("stopped; the same command carries on from the last checkpoint")
-        raise typer.Exit(130)
-    if message.how != "finished":
+        return run_jobs(jobs, console, parallel)
+    except JobEnded as error:
+        if error.ending.how == "stopped":
+            errors.print("stopped; the same command carries on from the last checkpoint")
+            raise typer.Exit(130) from error
         errors.print("[bold red]polytask:[/] ", end="")
-        errors.print(message.message, markup=False, soft_wrap=True)
-        raise typer.Exit(1)
-    return message.result
-
-
-def describe(report: dict[str, Any]) -> list[str]:
-    """What a progress report says beside the step."""
-    words = []
-    if report.get("phase"):
-        words.append(str(report["phase"]))
-    if report.get("episode_reward") is not None:
-        words.append(f"reward {report['episode_reward']:.1f}")
-    if report.get("loss") is not None:
-        words.append(f"loss {report['loss']:.4f}")
-    return words
+        errors.print(str(error) if len(jobs) > 1 else error.ending.message, markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
 
 
 def learn(
-    task: Annotated[str, typer.Argument(help="Task to learn, such as drawer-open.", show_default=False)],
+    task: Annotated[list[str], typer.Argument(help="Tasks to learn, such as drawer-open.", show_default=False)],
     demonstrations: Annotated[
         Path, typer.Option(help="Folder of recordings; those of other tasks in it are passed over.")
     ] = Path("data/demonstrations"),
-    output: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/experts/TASK.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder that gets a run folder for each task.")] = Path("runs/experts"),
     suite: Annotated[str, typer.Option(help="Suite of the task: tabletop or metaworld.")] = "tabletop",
     reward: Annotated[
         Reward | None,
@@ -110,29 +74,34 @@ def learn(
         bool, typer.Option("--through-topics", help="Step a simulator that runs at pace service; see `up train`.")
     ] = False,
     namespace: Annotated[str, typer.Option(help="Namespace of that simulator.")] = "",
+    parallel: Annotated[int, typer.Option(help="How many tasks to learn at once, a core each.", min=1)] = 1,
 ) -> None:
-    """Learn an expert for one task from its demonstrations, by imitation and then reinforcement.
+    """Learn an expert for each task from its demonstrations, by imitation and then reinforcement.
 
     The reward is likeness to the demonstration; the environment's is not looked at. Stopped at any moment, also by
     kill -9, the same command carries on from the last checkpoint. Curves: `tensorboard --logdir runs`.
     """
     from polytask_trainer.jobs import LearnJob
 
-    folder = output or Path("runs/experts") / task
-    job = LearnJob(
-        task=task,
-        demonstrations=str(demonstrations),
-        output=str(folder),
-        suite=suite,
-        reward=reward.value if reward else "",
-        steps=steps,
-        seed=seed,
-        settings=str(settings or ""),
-        through_topics=through_topics,
-        namespace=namespace,
-    )
-    result = run_job(job, f"learning {task}")
-    console.print(f"expert of {task} after {result['steps']} steps: {folder}", soft_wrap=True)
+    if through_topics and parallel > 1:
+        fail("one simulator cannot be stepped by several learners: leave out --parallel or --through-topics")
+    jobs: dict[str, Job] = {
+        f"learning {name}": LearnJob(
+            task=name,
+            demonstrations=str(demonstrations),
+            output=str(output / name),
+            suite=suite,
+            reward=reward.value if reward else "",
+            steps=steps,
+            seed=seed,
+            settings=str(settings or ""),
+            through_topics=through_topics,
+            namespace=namespace,
+        )
+        for name in task
+    }
+    for result in run_all(jobs, parallel).values():
+        console.print(f"expert after {result['steps']} steps: {result['output']}", soft_wrap=True)
 
 
 def distill(
@@ -148,7 +117,7 @@ def distill(
     from polytask_trainer.jobs import DistillJob
 
     job = DistillJob(experts=tuple(map(str, experts)), output=str(output), steps=steps, seed=seed)
-    result = run_job(job, f"distilling {len(experts)} experts")
+    [result] = run_all({f"distilling {len(experts)} experts": job}).values()
     console.print(f"unified policy after {result['steps']} steps: {output}", soft_wrap=True)
 
 
@@ -163,6 +132,7 @@ def evaluate(
     ] = Path("runs/experts"),
     episodes: Annotated[int, typer.Option(help="Fresh starts per task.", min=1)] = 25,
     first: Annotated[int, typer.Option(help="Number of the first start.", min=0)] = 0,
+    parallel: Annotated[int, typer.Option(help="How many tasks to try at once, a core each.", min=1)] = 1,
 ) -> None:
     """Try a policy on starts it has never seen, in simulation, and print how often it succeeds.
 
@@ -178,10 +148,8 @@ def evaluate(
         fail(str(error))
     except KeyError as error:
         fail(f"{checkpoint} says nothing of its {error}; is it a policy?")
-    table = Table("task", "success", "95 % interval", "mean length", box=None)
-    rates = []
-    for name in task or taught:
-        job = EvaluateJob(
+    jobs: dict[str, Job] = {
+        name: EvaluateJob(
             checkpoint=str(checkpoint),
             task=name,
             suite=suite,
@@ -190,7 +158,11 @@ def evaluate(
             episodes=episodes,
             first=first,
         )
-        result = run_job(job, name)
+        for name in task or taught
+    }
+    table = Table("task", "success", "95 % interval", "mean length", box=None)
+    rates = []
+    for name, result in run_all(jobs, parallel).items():
         rates.append(result["success"])
         interval = f"{100 * result['low']:.0f}–{100 * result['high']:.0f} %"
         table.add_row(name, f"{100 * result['success']:.0f} %", interval, f"{result['mean_length']:.0f} steps")
