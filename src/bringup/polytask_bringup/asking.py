@@ -24,6 +24,7 @@ OUTCOMES: dict[int, str] = {
 }
 FIND_SERVER = 5.0  # s to find the action server
 STOP = (signal.SIGINT, signal.SIGTERM)
+SETTLE = 0.3  # s; a server that has not yet discovered its client drops its answers
 CANCEL = 3.0  # s for the server to stop the motion and say so
 
 
@@ -94,6 +95,9 @@ def ask(
                     "waited). Start a server: ./polytask serve CHECKPOINT. Is one running in another namespace "
                     "(--namespace), domain (ROS_DOMAIN_ID) or machine (ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET)?"
                 )
+            executor.spin_once(timeout_sec=0.05)
+        settled = time.monotonic() + SETTLE
+        while time.monotonic() < settled:
             executor.spin_once(timeout_sec=0.05)
         sending = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
         handle = wait(sending, 10.0)
