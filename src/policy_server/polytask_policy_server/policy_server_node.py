@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from pathlib import Path
@@ -282,7 +283,11 @@ def main() -> None:
     """Run the node until SIGINT or SIGTERM."""
     # A goal that is being understood holds the interpreter for at most this long before control has its turn.
     sys.setswitchinterval(0.0005)
-    sys.exit(run_node(PolicyServer))
+    status = run_node(PolicyServer)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is closed. To take torch and the language model apart piece by piece would cost a second more.
+    os._exit(status)
 
 
 if __name__ == "__main__":
