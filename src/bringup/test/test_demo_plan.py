@@ -50,7 +50,7 @@ def test_no_seed_is_used_for_two_things() -> None:
     used: list[int] = []
     for run in (0, 1, 89):
         seeds = Seeds(run)
-        used += [seeds.demonstration(task) + index for task in range(20) for index in range(5)]
+        used += [seeds.demonstrations + index for index in range(100)]
         used += seeds.evaluation(40)
         used += [seed for task in range(20) for seed in seeds.ask(task, 100)]
         used += [seeds.picture(task) + index for task in range(20) for index in range(100)]

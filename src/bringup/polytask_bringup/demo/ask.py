@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
 
     Started again after an interruption, it carries on after the last line.
     """
+    from polytask_bringup.asking import AskError
     from polytask_bringup.demo.asker import Asker
 
     plan = [Question(**question) for question in spec["plan"]]
@@ -38,7 +40,12 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
             asker.wait()
             for number, question in enumerate(missing, len(plan) - len(missing)):
                 stack.check()
-                file.write(json.dumps(_answer(asker, question, pictures, spec)) + "\n")
+                try:
+                    answer = _answer(asker, question, pictures, spec)
+                except AskError as error:  # nothing is known of the episode, so it is asked again, once
+                    print(f"{question.id} is asked again: {error}", file=sys.stderr)
+                    answer = {**_answer(asker, question, pictures, spec), "repeated": str(error)}
+                file.write(json.dumps(answer) + "\n")
                 file.flush()
                 report(number + 1, len(plan), f"{question.group}: {question.asked}")
     return {"answers": str(path), "count": len(plan)}

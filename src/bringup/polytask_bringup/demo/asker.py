@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -95,15 +95,20 @@ class Asker:
     def wait(self, seconds: float = 60.0, server: bool = True) -> None:
         """Wait until simulation and server answer. Raises AskError."""
         until = time.monotonic() + seconds
-        wanted: Sequence[tuple[Any, str]] = [(self._reset.service_is_ready, "reset_episode of sim_bridge")]
+        # A first message shows that a subscription works; an episode may be over before one that is new does.
+        wanted: list[tuple[Callable[[], Any], str]] = [
+            (self._reset.service_is_ready, "nobody offers reset_episode (sim_bridge)"),
+            (lambda: self._status is not None, "no message on episode (sim_bridge)"),
+            (lambda: self._states, "no message on state (sim_bridge)"),
+        ]
         if server:
-            wanted = [*wanted, (self._action.server_is_ready, "execute_task of policy_server")]
-        while True:
-            missing = [what for ready, what in wanted if not ready()]
-            if not missing:
-                return
+            wanted += [
+                (self._action.server_is_ready, "nobody offers execute_task (policy_server)"),
+                (lambda: self.node.count_publishers("command"), "nobody publishes command (policy_server)"),
+            ]
+        while missing := [what for ready, what in wanted if not ready()]:
             if time.monotonic() > until:
-                raise AskError(f"after {seconds:.0f} s nobody offers {' and '.join(missing)}; see their logs")
+                raise AskError(f"after {seconds:.0f} s: {'; '.join(missing)}; see the logs of the nodes")
             self._executor.spin_once(timeout_sec=0.05)
 
     def reset(self, task: str, seed: int) -> ResetEpisode.Response:

@@ -135,6 +135,8 @@ class Runner:
                 self._listen()
         finally:
             processes.stop(running.process for running in self._running)
+            if self._running:
+                self.clock.keep()
             self._running.clear()
         return {job.name: self.finished[job.name] for job in jobs}
 

@@ -27,6 +27,8 @@ def make_notes(results: Mapping[str, Any], figures: Sequence[Figure]) -> list[st
         )
     if any(job["earlier"] for job in results.get("jobs", [])):
         notes.append("The demo was interrupted and carried on; its wall time is the sum of all its sittings.")
+    if repeated := sum("repeated" in episode for episode in results.get("asked", [])):
+        notes.append(f"{repeated} questions were asked a second time because messages were lost on the way.")
     film = results.get("film", {})
     if film.get("identical") != film.get("replayed"):
         notes.append("Some films show an episode that ended a little differently from what the topics carried.")

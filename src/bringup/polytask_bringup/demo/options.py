@@ -63,9 +63,10 @@ class Seeds:
 
     run: int
 
-    def demonstration(self, task: int) -> int:
-        """First start of the demonstrations of task number ``task``; the others follow it."""
-        return 100 * self.run + 5 * task
+    @property
+    def demonstrations(self) -> int:
+        """First start of the demonstrations, the same for every task; the control's follow it."""
+        return 100 * self.run
 
     @property
     def _block(self) -> int:

@@ -69,11 +69,7 @@ def _recordings(demo: Demo) -> list[dict[str, Any]]:
     """Tasks shared out over the stacks; each task's demonstrations in order."""
     parts = []
     for number in range(STACKS):
-        wanted = {
-            task: demo.seeds.demonstration(index)
-            for index, task in enumerate(demo.tasks)
-            if index % STACKS == number
-        }
+        wanted = {task: demo.seeds.demonstrations for task in demo.tasks[number::STACKS]}
         if wanted:
             arguments = {**LOCK_STEP, "suite": demo.suite, "dataset": str(demo.demonstrations)}
             arguments["embodiment"] = EMBODIMENTS[demo.suite]

@@ -100,11 +100,16 @@ def seeds(demo: Demo) -> dict[str, Any]:
     for number, task in enumerate(demo.tasks):
         asked = demo.seeds.ask(number, count)
         per_task[task] = {
-            "demonstrations": f"from {demo.seeds.demonstration(number)}",
             "asked": f"{asked[0]} to {asked[-1]}",
             "goal pictures": f"from {demo.seeds.picture(number)}",
         }
-    return {"evaluation": f"{starts[0]} to {starts[-1]}", "tasks": per_task, "training": "from 1000000"}
+    first = demo.seeds.demonstrations
+    return {
+        "demonstrations": f"from {first}",
+        "evaluation": f"{starts[0]} to {starts[-1]}",
+        "tasks": per_task,
+        "training": "from 1000000",
+    }
 
 
 def versions() -> dict[str, str]:
