@@ -75,11 +75,26 @@ def test_critic_learns_the_reward_and_the_discounted_value() -> None:
 def test_actor_follows_the_critic_and_the_demonstration() -> None:
     """With lambda 0 the actor climbs Q (here: reward = action), with lambda 1 it only clones."""
     for share, wanted in ((0.0, 1.0), (1.0, 0.9)):
-        learner = agent(AgentConfig(hidden=(32, 32), batch_size=32, learning_rate=3e-3, bc_lambda=share))
+        learner = agent(
+            AgentConfig(hidden=(32, 32), batch_size=32, learning_rate=3e-3, bc_lambda=share, saturation=0.0)
+        )
         data = batch()
         for _ in range(500):
             learner.update(Batch(data.state, data.action, data.action.squeeze(1), data.discount, data.state))
         assert float(learner.actor(torch.ones(1, 2)).detach()) == pytest.approx(wanted, abs=0.1)
+
+
+def test_saturation_term_keeps_the_output_before_the_tanh_small() -> None:
+    sizes = []
+    for weight in (0.0, 1.0):
+        learner = agent(
+            AgentConfig(hidden=(32, 32), batch_size=32, learning_rate=3e-3, saturation=weight, bc_lambda=0.0)
+        )
+        data = batch()
+        for _ in range(200):
+            learner.update(Batch(data.state, data.action, data.action.squeeze(1), data.discount, data.state))
+        sizes.append(float(learner.actor.layers(data.state).detach().abs().mean()))
+    assert sizes[1] < 0.5 * sizes[0]
 
 
 def test_critic_updates_alone_leave_the_actor() -> None:

@@ -40,6 +40,8 @@ class AgentConfig:
     bc_noise: float = 0.1
     """Standard deviation under which the demonstrated actions' negative log likelihood is that loss, as in the papers'
     code: the squared error of the paper's Eq. 1 divided by 2 bc_noise^2."""
+    saturation: float = 0.01
+    """Weight of the mean square of the actor's output before its tanh, where gradients vanish as it grows."""
     average_rate: float = 0.002
     """Rate at which the averaged actor, which is the one that is kept, follows the trained one."""
 
@@ -53,7 +55,7 @@ class AgentConfig:
         for name in ("gamma", "critic_rate", "bc_lambda", "average_rate"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"agent.{name} must lie in [0, 1], not {getattr(self, name)}")
-        for name in ("noise", "noise_clip", "bc_alpha"):
+        for name in ("noise", "noise_clip", "bc_alpha", "saturation"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"agent.{name} must not be negative, not {getattr(self, name)}")
 
@@ -132,11 +134,13 @@ class DDPG:
         config = self.config
         index = torch.randint(len(self._demo_states), (config.batch_size,), generator=self.generator)
         demo = self.actor.normaliser(self._demo_states[index])
-        actions = torch.tanh(self.actor.layers(torch.cat([states, demo])))
+        raw = self.actor.layers(torch.cat([states, demo]))
+        actions = torch.tanh(raw)
         own, cloned = actions[: len(states)], actions[len(states) :]
         q = self.critic(states, self._smoothed(own)).amin(0).mean()
         bc = (cloned - self._demo_actions[index]).square().sum(1).mean() / (2.0 * config.bc_noise**2)
         loss = -(1.0 - config.bc_lambda) * q + config.bc_alpha * config.bc_lambda * bc  # Eq. 1
+        loss = loss + config.saturation * raw.square().mean()  # not in the paper: keeps the tanh from saturating
         self.actor_optimizer.zero_grad()
         loss.backward(inputs=list(self.actor.layers.parameters()))  # the critics' own gradients are not wanted here
         self.actor_optimizer.step()
