@@ -128,7 +128,7 @@ def test_observations_that_stop_end_the_goal(robot):
     end = robot.outcome(result)
     assert end.outcome == Result.STALE_OBSERVATIONS
     assert "no observation to act upon" in end.message
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 1.0
     time.sleep(0.1)
     assert robot.stopped()
 
@@ -179,8 +179,8 @@ def test_timeout(robot):
     _, result = robot.ask(task="go", timeout=0.5)
     end = robot.outcome(result)
     assert end.outcome == Result.TIMED_OUT
-    assert 0.45 < end.elapsed < 0.8
-    assert 8 <= end.steps <= 11
+    assert 0.45 < end.elapsed < 1.0
+    assert 5 <= end.steps <= 11
     time.sleep(0.1)
     assert robot.stopped()
 
@@ -234,7 +234,7 @@ def test_faster_observations_do_not_make_faster_commands(robot):
     count = len(robot.commands) - known
     handle.cancel_goal_async()
     robot.outcome(result)
-    assert 15 <= count <= 23
+    assert 10 <= count <= 23
 
 
 def test_refuses_while_busy_when_told_so(start_server, make_robot):
