@@ -21,9 +21,11 @@ import torch
 from polytask_policy.checkpoint import write_atomically
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
+from polytask_trainer.cloning import clone_expert
 from polytask_trainer.config import LearnConfig, load_learn_config
+from polytask_trainer.episodes import Demonstration
 from polytask_trainer.evaluate import evaluate, evaluation_seeds
-from polytask_trainer.learn import Demonstration, clone_expert, learn_expert
+from polytask_trainer.learn import learn_expert
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

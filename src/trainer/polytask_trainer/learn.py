@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -21,30 +21,17 @@ from numpy.typing import NDArray
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, write_atomically
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
-from polytask_policy.networks import Actor
-from polytask_trainer.agents.bc import clone, pairs, state_scales
+from polytask_trainer.agents.bc import pairs
 from polytask_trainer.agents.ddpg import DDPG
+from polytask_trainer.cloning import checked, clone_actor
 from polytask_trainer.config import LearnConfig
+from polytask_trainer.episodes import Demonstration, Rollout, rollout
 from polytask_trainer.evaluate import Policy, training_seed
 from polytask_trainer.progress import ProgressLog
 from polytask_trainer.replay import Replay
 from polytask_trainer.rewards.features import absolute_features, parse_features
 from polytask_trainer.rewards.matching import MatchingReward
 from polytask_trainer.training_state import Counters, fingerprint, load_training, save_training
-
-
-class Demonstration(Protocol):
-    """What is needed of a recorded episode: state float32 (T+1, n), action float32 (T, k)."""
-
-    @property
-    def state(self) -> NDArray[np.float32]:
-        """States, that of the reset first."""
-        ...
-
-    @property
-    def action(self) -> NDArray[np.float32]:
-        """Actions; entry t answers state t."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -55,32 +42,6 @@ class LearnResult:
     steps: int
     seconds: float
     """Time of all sittings."""
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """One episode: states (T+1, n), actions (T, k), rewards (T,) of the environment, success at its end."""
-
-    states: NDArray[np.float32]
-    actions: NDArray[np.float32]
-    rewards: NDArray[np.float32]
-    success: bool
-
-
-def rollout(env: gymnasium.Env[Any, Any], policy: Policy, seed: int, horizon: int) -> Rollout:
-    """Run ``policy`` for exactly ``horizon`` steps from the start given by ``seed``."""
-    observation, _ = env.reset(seed=seed)
-    states, actions, rewards, success = [observation["state"]], [], [], False
-    for _ in range(horizon):
-        action = policy(observation["state"])
-        observation, reward, _, truncated, info = env.step(action)
-        states.append(observation["state"])
-        actions.append(action)
-        rewards.append(reward)
-        success = success or bool(info["success"])
-        if truncated:
-            break
-    return Rollout(np.stack(states), np.stack(actions), np.array(rewards, dtype=np.float32), success)
 
 
 def learn_expert(
@@ -119,7 +80,7 @@ class _Learner:
         should_stop: Callable[[], bool] | None,
     ) -> None:
         self.config, self.env, self.output, self.description = config, env, output, description
-        self._demonstrations = _checked(demonstrations, env)
+        self._demonstrations = checked(demonstrations, env)
         self.should_stop = should_stop or (lambda: False)
         longest = max(len(action) for _, action in self._demonstrations)
         steps = round(config.horizon_factor * longest) + config.horizon_extra
@@ -147,7 +108,7 @@ class _Learner:
         if (done := self._finished()) is not None:
             return done
         self.log.phase("bc", Counters())
-        cloned = _clone(config, self._demonstrations, self.description)
+        cloned = clone_actor(config, self._demonstrations, self.description)
         generator = torch.Generator().manual_seed(config.seed)
         agent = DDPG(cloned, pairs(self._demonstrations), config.agent, generator)
         sizes = (agent.actor.state_size, agent.actor.action_size)
@@ -246,51 +207,7 @@ class _Learner:
         return np.stack(pictures)
 
 
-def clone_expert(
-    config: LearnConfig, demonstrations: Sequence[Demonstration], description: Description
-) -> ExpertPolicy:
-    """Return the policy cloned from the demonstrations, without RL: where learning starts, and its control (BC-n)."""
-    data = [(demonstration.state, demonstration.action) for demonstration in demonstrations]
-    return ExpertPolicy(_clone(config, data, description), description)
-
-
-def _clone(
-    config: LearnConfig, data: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]], description: Description
-) -> Actor:
-    scales = state_scales(units(description))
-    return clone(*pairs(data), config.agent.hidden, scales, config.cloning, config.seed)
-
-
-def units(description: Description) -> tuple[str, ...]:
-    """Units of the state's entries, from the embodiment. Raises ValueError where it does not name them all."""
-    known = {field["name"]: field["unit"] for field in description.embodiment.get("state", ())}
-    missing = [name for name in description.state_names if name not in known]
-    if missing:
-        raise ValueError(f"the embodiment gives no unit for the state's {', '.join(missing)}")
-    return tuple(known[name] for name in description.state_names)
-
-
 def _write_npz(path: Path, name: str, array: NDArray[Any]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{name: array})
     write_atomically(path, buffer.getvalue())
-
-
-def _checked(
-    demonstrations: Sequence[Demonstration], env: gymnasium.Env[Any, Any]
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return (states, actions) of each demonstration, refusing what does not fit the environment."""
-    if not demonstrations:
-        raise ValueError("there is no demonstration to learn from: record at least one of this task")
-    state_size, action_size = len(env.get_wrapper_attr("state_names")), env.action_space.shape[0]  # type: ignore[index]
-    for index, demonstration in enumerate(demonstrations):
-        steps = len(demonstration.action)
-        wanted = ((steps + 1, state_size), (steps, action_size))
-        if steps == 0 or (demonstration.state.shape, demonstration.action.shape) != wanted:
-            raise ValueError(
-                f"demonstration {index} has states {demonstration.state.shape} and actions "
-                f"{demonstration.action.shape}; this environment needs (T+1, {state_size}) and (T, {action_size})"
-            )
-        if not (np.isfinite(demonstration.state).all() and np.isfinite(demonstration.action).all()):
-            raise ValueError(f"demonstration {index} has values that are not finite")
-    return [(d.state.astype(np.float32), d.action.astype(np.float32)) for d in demonstrations]

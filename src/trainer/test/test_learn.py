@@ -14,8 +14,9 @@ from toy_point import DESCRIPTION, PointEnv, demonstration, small
 
 from polytask_policy.expert import ExpertPolicy
 from polytask_trainer.config import LearnConfig
+from polytask_trainer.episodes import rollout
 from polytask_trainer.evaluate import evaluate, evaluation_seeds
-from polytask_trainer.learn import LearnResult, learn_expert, rollout
+from polytask_trainer.learn import LearnResult, learn_expert
 from polytask_trainer.training_state import ResumeError
 
 
