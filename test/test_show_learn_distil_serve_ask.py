@@ -163,22 +163,25 @@ def test_recordings_open_as_bags(recorded, task):
 
 
 def test_learning_killed_and_resumed_through_the_topics_gives_the_same_expert(
-    folder, graph, module_up, recorded, experts, trainer_params
+    folder, module_up, recorded, experts, trainer_params
 ):
     task = TASKS[0]
     goal = learning(task, recorded, folder / "resumed")
-    stack = module_up("train", params_file=trainer_params, task=task)
-    begun = graph.send(LearnTask, "learn_task", **goal)
-    graph.until(lambda: any(at.phase == "rl" for at in begun.feedback), "the first episode after the seeds", 120.0)
-    assert not begun.done
-    assert stack.kill() >= 4  # runner, simulator, trainer, its worker
+    # A namespace of its own, and another participant each time: whoever saw a killed node takes it for alive, and sends
+    # goals to it, for as long as its lease lasts.
+    arguments = {"params_file": trainer_params, "task": task, "namespace": "killed"}
+    stack = module_up("train", **arguments)
+    with closing(Graph("killed")) as graph:
+        begun = graph.send(LearnTask, "learn_task", **goal)
+        graph.until(lambda: any(at.phase == "rl" for at in begun.feedback), "an episode after the seeds", 120.0)
+        assert not begun.done
+        assert stack.kill() >= 4  # runner, simulator, trainer, its worker
     assert not (folder / "resumed" / "checkpoint.json").exists(), "it had finished: nothing was interrupted"
     stack.close()
-    stack = module_up("train", params_file=trainer_params, task=task)
-    # Another participant: this one takes the killed trainer for alive for as long as its lease lasts.
-    with closing(Graph()) as anew:
-        resumed = anew.send(LearnTask, "learn_task", **goal)
-        anew.until(lambda: resumed.done, "the expert", 120.0)
+    stack = module_up("train", **arguments)
+    with closing(Graph("killed")) as graph:
+        resumed = graph.send(LearnTask, "learn_task", **goal)
+        graph.until(lambda: resumed.done, "the expert", 120.0)
     stack.close()
     assert resumed.result.outcome == LearnTask.Result.SUCCEEDED, resumed.result.message
     assert "seed" not in {at.phase for at in resumed.feedback}, "it began anew"
