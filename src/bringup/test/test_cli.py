@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from polytask_bringup.cli import app
 
-COMMANDS = ("demo", "test", "up", "record", "learn", "distill", "serve", "ask", "evaluate", "tasks", "doctor")
+COMMANDS = ("demo", "test", "up", "record", "learn", "distill", "serve", "ask", "evaluate", "tasks", "doctor", "bench")
 
 
 def polytask(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
