@@ -77,6 +77,19 @@ def test_a_distribution_that_is_too_old(checkout, bare):
     assert "humble is older than the oldest that will do, jazzy" in result.stderr
 
 
+def test_a_distribution_gets_an_environment_of_its_own(checkout, bare):
+    if not packages_python_suits():
+        pytest.skip("the distribution's Python is another one here")
+    result = call(checkout, bare, ROS_DISTRO="kilted")
+    assert f"setting up {checkout} on ROS 2 kilted" in result.stderr
+    assert "missing: cmake" in result.stderr
+
+
+def packages_python_suits() -> bool:
+    probe = "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))"
+    return Path("/usr/bin/python3").exists() and subprocess.run(["/usr/bin/python3", "-c", probe]).returncode == 0
+
+
 def test_an_environment_that_is_ready_is_used_at_once(checkout, bare):
     venv = checkout / ".venv"
     (venv / "bin").mkdir(parents=True)
