@@ -20,6 +20,11 @@ def make_notes(results: Mapping[str, Any], figures: Sequence[Figure]) -> list[st
         notes.append("The quick demo has few episodes, so its intervals are wide; the full one decides.")
     if len(settings["tasks"]) != 5 or settings["suite"] != "tabletop":
         notes.append("The limits were set for the five standard tasks of the tabletop.")
+    if settings["suite"] != "tabletop":
+        notes.append(
+            "Each task of this suite has a scene of its own, which tells a policy what to do even without a goal; "
+            "only the tabletop shows that goals are understood."
+        )
     if machine["load"] > machine["cores"] + BUSY:
         notes.append(
             f"Other programs kept the machine busy (load {machine['load']:.1f} on {machine['cores']} cores); "

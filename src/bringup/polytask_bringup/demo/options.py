@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-TABLETOP_TASKS = ("drawer-open", "drawer-close", "box-open", "peg-green", "peg-yellow")
-METAWORLD_TASKS = ("drawer-open-v3", "drawer-close-v3", "button-press-topdown-v3", "door-open-v3", "coffee-button-v3")
+STANDARD = "demo"
+"""Name of the list, in a suite's file, of the tasks that the demo does."""
+QUICK_TASKS = 2
 LARGEST_SEED = 89
 
 
@@ -109,13 +110,13 @@ class DemoOptions:
         from polytask_sim_bridge.suites import SuiteError, load_suite
 
         try:
-            known = load_suite(self.suite).tasks
+            config = load_suite(self.suite)
         except SuiteError as error:
             raise DemoError(str(error)) from error
-        standard = TABLETOP_TASKS if self.suite == "tabletop" else METAWORLD_TASKS
-        tasks = self.tasks or (("drawer-open", "box-open") if self.quick and self.suite == "tabletop" else standard)
+        known, tasks = config.tasks, self.tasks or config.lists[STANDARD]
         if self.quick:
-            tasks = tasks[:2]
+            # Of the standard list the first and the third: opening and closing a drawer look much alike.
+            tasks = tasks[:QUICK_TASKS] if self.tasks else tasks[::2][:QUICK_TASKS]
         unknown = [task for task in tasks if task not in known]
         if unknown:
             raise DemoError(f"suite {self.suite} has no task {', '.join(unknown)}; it has: {', '.join(known)}")
