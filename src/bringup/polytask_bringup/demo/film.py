@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from polytask_bringup.demo.ask_plan import goal_pictures, picture_path
 from polytask_bringup.demo.files import read_lines, write_bytes
-from polytask_bringup.demo.media import encode, gif, smaller
+from polytask_bringup.demo.media import Picture, encode, gif, smaller
+from polytask_bringup.demo.montage import Film, montage
 from polytask_bringup.demo.rollouts import replay
 from polytask_bringup.demo.worker import Report
 
@@ -80,11 +82,13 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         report(made["replayed"], len(films) + len(failures), "pictures")
         return [smaller(picture, SIZE) for picture in pictures]
 
+    side_by_side = []
     for episode in films:
         steps = len(episode["actions"])
         path = folder / f"film-{episode['asked']}.gif"
         pictures = play(episode, sorted({*range(0, steps + 1, step), steps}))
         write_bytes(path, gif(pictures, FILM_RATE))
+        side_by_side.append(_film(episode, pictures, pictures_by_task))
         made["films"].append({**_caption(episode, pictures_by_task), "file": str(path)})
     for episode in failures:
         path = folder / f"failure-{episode['id']}.jpg"
@@ -94,7 +98,16 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         write_bytes(path, encode(play(episode, [len(episode["actions"])])[0], "JPEG"))
         made["failures"].append({**_caption(episode, pictures_by_task), "file": str(path)})
     env.close()
+    if side_by_side:
+        write_bytes(Path(spec["montage"]), montage(side_by_side, FILM_RATE))
     return made
+
+
+def _film(episode: Episode, frames: Sequence[Picture], pictures: Mapping[str, Sequence[str]]) -> Film:
+    if episode["kind"] == "image":
+        goal = np.asarray(Image.open(picture_path(episode["goal"], pictures)).convert("RGB"))
+        return Film(frames, "by this picture", goal)
+    return Film(frames, f"“{episode['goal']}”" if episode["kind"] == "words" else f"by name: {episode['goal']}")
 
 
 def _caption(episode: Episode, pictures: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -116,6 +116,7 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
         spec = {**common, "checkpoint": str(demo.unified), "starts": shard_starts(starts, number)}
         jobs.append(Job(f"no-goal-{number}", "controls", "controls:work", spec, ("distill",)))
     film = {**common, "answers": answers, "folder": str(demo.output / "media")}
+    film["montage"] = str(demo.output / "demo.gif")
     jobs.append(Job("film", "film", "film:work", film, (*pictures, *(f"ask-{number}" for number in range(STACKS)))))
     measurements: list[tuple[str, dict[str, str], dict[str, Any]]] = [
         ("realtime", {"pace": "real_time"}, {"seconds": demo.scale.timing_seconds, "camera_topic": camera_topic}),

@@ -1,0 +1,62 @@
+"""Films side by side in one GIF, each with its request above it and a frame when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from polytask_bringup.demo.media import Picture, gif
+
+SIZE = (240, 180)
+HEADER, GAP, FRAME = 42, 6, 3
+INK, DONE = (31, 41, 51), (21, 128, 61)
+
+
+@dataclass(frozen=True)
+class Film:
+    """Pictures of one episode, and what was asked."""
+
+    frames: Sequence[Picture]
+    caption: str
+    goal: Picture | None = None
+    """The goal picture, where one was shown."""
+
+
+def montage(films: Sequence[Film], rate: float, colours: int = 160) -> bytes:
+    """The films in one row, all starting together; the GIF ends when the longest is over."""
+    count = max(len(film.frames) for film in films)
+    return gif([_frame(films, number) for number in range(count)], rate, colours=colours, hold=2.5)
+
+
+def _frame(films: Sequence[Film], number: int) -> Picture:
+    width, height = SIZE
+    canvas = Image.new("RGB", (len(films) * (width + GAP) - GAP, height + HEADER), "white")
+    draw = ImageDraw.Draw(canvas)
+    for index, film in enumerate(films):
+        left = index * (width + GAP)
+        shown = Image.fromarray(film.frames[min(number, len(film.frames) - 1)])
+        canvas.paste(shown.resize(SIZE, Image.Resampling.LANCZOS), (left, HEADER))
+        text_left = left
+        if film.goal is not None:
+            side = HEADER - FRAME
+            canvas.paste(Image.fromarray(film.goal).resize((side, side), Image.Resampling.LANCZOS), (left, 0))
+            text_left += side + GAP
+        _write(draw, film.caption, text_left, left + width)
+        if number >= len(film.frames) - 1:
+            draw.rectangle((left, HEADER, left + width - 1, HEADER + height - 1), outline=DONE, width=FRAME)
+    return np.asarray(canvas, dtype=np.uint8)
+
+
+def _write(draw: ImageDraw.ImageDraw, text: str, left: int, right: int) -> None:
+    """Write on one line, or on two where it is too long for one."""
+    font = ImageFont.load_default(size=15)
+    words = text.split()
+    if draw.textlength(text, font=font) <= right - left:
+        draw.text((left, 11), text, fill=INK, font=font)
+        return
+    half = (len(words) + 1) // 2
+    lines = " ".join(words[:half]), " ".join(words[half:])
+    draw.multiline_text((left, 2), "\n".join(lines), fill=INK, font=font, spacing=2)
