@@ -186,7 +186,7 @@ class RealTime(Pace):
         self.ticks = self.node.diagnostics.intervals("tick", self.runner.env.control_rate)
         self.answers = self.node.diagnostics.durations("observation to command")
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.node.create_timer(self.period_ns / SECOND, self._tick, clock=steady)
+        self._timer = self.node.create_timer(self.period_ns / SECOND, self._tick, clock=steady)
 
     def _now(self) -> int:
         return int(self.node.get_clock().now().nanoseconds)
@@ -196,6 +196,8 @@ class RealTime(Pace):
         self.limiter.reset()
         self._command, self._started = None, False
         self._first_stamp = self.stamp_ns = self._now()
+        # The next observation is one period after this one: whoever answers every observation keeps his rate.
+        self._timer.reset()
         self.publish()
 
     def on_command(self, message: Command) -> None:

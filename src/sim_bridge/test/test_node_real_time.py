@@ -59,6 +59,15 @@ def test_a_command_for_the_episode_before_is_ignored(real_time):
     assert real_time.statuses[-1].step == 0
 
 
+def test_after_a_reset_the_next_observation_is_a_whole_period_later(real_time):
+    for wait in (0.01, 0.02, 0.03):
+        real_time.spin(0.2 + wait)
+        first = to_ns(real_time.reset("reach", 6).state.header.stamp)
+        real_time.until(lambda first=first: to_ns(real_time.states[-1].header.stamp) > first)
+        after = min(stamp for message in real_time.states if (stamp := to_ns(message.header.stamp)) > first)
+        assert (after - first) / 1e9 > 0.045
+
+
 def test_a_nan_command_is_refused_and_it_goes_on(real_time):
     real_time.reset("reach", 7)
     real_time.send([float("nan"), 0, 0, 0])
