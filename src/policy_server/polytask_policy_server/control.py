@@ -36,7 +36,7 @@ FEEDBACK_PERIOD = 0.1
 """s of steady time between two feedbacks."""
 
 EARLY = 0.25
-"""Share of a control period by which an observation may be early and still be acted upon."""
+"""Share of a control period by which an observation may be early, or old when a goal begins, and be acted upon."""
 
 
 class ControlLoop:
@@ -92,7 +92,10 @@ class ControlLoop:
         run.first_ns = self._newest.stamp_ns if self._newest is not None else 0
         if self._status is not None and not self._status.ended:
             run.episode_id = self._status.episode_id
-        if self._newest is not None and self._node_time() - self._newest.stamp_ns <= self._max_age_ns:
+        # Lock-step waits for an answer to what it has shown. In real time the next observation is at most a period away,
+        # and one from most of a period ago is not worth a command.
+        usable_ns = self._max_age_ns if self._simulated_time else EARLY * self._period_ns
+        if self._newest is not None and self._node_time() - self._newest.stamp_ns <= usable_ns:
             self._answer(self._newest)
 
     def end(self, outcome: int, message: str, hand_over: bool = False) -> None:

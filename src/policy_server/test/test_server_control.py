@@ -144,6 +144,15 @@ def test_stamps_from_the_future_end_the_goal_only_in_real_time():
         assert bench.outcome == (None if simulated else STALE_OBSERVATIONS)
 
 
+def test_goal_begins_with_the_next_observation_unless_the_last_is_new():
+    for age, commands in ((0.005, 1), (0.03, 0)):
+        bench = Bench()
+        bench.see()
+        bench.pass_time(age)
+        bench.begin()
+        assert len(bench.sent) == commands
+
+
 def test_goal_waits_for_a_fresh_observation_but_not_for_ever():
     bench = Bench()
     bench.see()
