@@ -92,7 +92,7 @@ class ControlLoop:
         run.first_ns = self._newest.stamp_ns if self._newest is not None else 0
         if self._status is not None and not self._status.ended:
             run.episode_id = self._status.episode_id
-        # Lock-step waits for an answer to what it has shown. In real time the next observation is a period away at most,
+        # Lock-step waits for an answer to what it has shown. In real time the next observation is soon there,
         # and one from most of a period ago is not worth a command.
         usable_ns = self._max_age_ns if self._simulated_time else EARLY * self._period_ns
         if self._newest is not None and self._node_time() - self._newest.stamp_ns <= usable_ns:
