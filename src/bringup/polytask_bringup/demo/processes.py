@@ -16,12 +16,12 @@ from typing import IO, Any
 PATIENCE = (2.5, 1.5)
 """Seconds a child gets after SIGINT, and then after SIGTERM, before it is killed; within five seconds in all."""
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec as little as possible should happen
 
 
 def _end_with_parent() -> None:
-    """In the child: be told to end when the parent is gone, also when it was killed. Linux only, elsewhere nothing."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    """In the child: be told to end when the parent is gone, also when it was killed. Linux only."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def start(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polytask_bringup.demo.files import write_bytes
 from polytask_bringup.demo.media import encode, spread_indices, strip
 from polytask_bringup.demo.stack import Stack
 from polytask_bringup.demo.worker import Report
 
+if TYPE_CHECKING:
+    from polytask_bringup.demo.record_client import RecordClient
+
 STRIP_PICTURES = 8
 MOST_TRIES = 50
+MOST_ATTEMPTS = 5
 
 
 def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -23,6 +28,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     from polytask_bringup.demo.record_client import RecordClient
 
     parts = ((Path(spec["demonstrations"]), 1), (Path(spec["control_folder"]), int(spec["controls"])))
+    strips = Path(spec["strips"])
     episodes: dict[str, list[dict[str, Any]]] = {task: [] for task in spec["seeds"]}
     done, total = 0, len(episodes) * sum(count for _, count in parts)
     with Stack(spec["launch"], spec["arguments"], Path(spec["log"])) as stack, RecordClient() as client:
@@ -30,43 +36,51 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         for folder, count in parts:
             client.set_dataset(folder)
             for task, first in spec["seeds"].items():
-                kept = _recorded(folder / task)
+                kept = _recorded(folder / task, strips)
                 seed = max([first - 1, *(episode["seed"] for episode in [*episodes[task], *kept])]) + 1
                 while len(kept) < count:
                     stack.check()
                     if seed >= first + MOST_TRIES:
                         raise RuntimeError(f"the scripted expert of {task} failed too often from seed {first} on")
-                    path = client.record(task, seed)
+                    if (episode := _record(client, task, seed, strips)) is not None:
+                        kept.append(episode)
                     seed += 1
-                    if path is not None:
-                        kept.append(_describe(path))
-                        report(done + len(kept), total, task)
+                    report(done + len(kept), total, task)
                 episodes[task] += kept
                 done += count
-    strips = Path(spec["strips"])
-    return {"episodes": {task: [_with_strip(episode, strips) for episode in own] for task, own in episodes.items()}}
+    return {"episodes": episodes}
 
 
-def _recorded(folder: Path) -> list[dict[str, Any]]:
-    """Complete recordings of an earlier sitting."""
+def _record(client: RecordClient, task: str, seed: int, strips: Path) -> dict[str, Any] | None:
+    """Record the episode from ``seed``; None where the script failed. What cannot be read is recorded again."""
+    from polytask_demo_recorder.errors import DatasetError
+
+    for attempt in range(MOST_ATTEMPTS):
+        path = client.record(task, seed)
+        if path is None:
+            return None
+        try:
+            return _describe(path, strips)
+        except DatasetError as error:
+            # Right after their start not all nodes hear each other yet.
+            print(f"attempt {attempt + 1}: {error}", file=sys.stderr)
+            path.unlink()
+    raise RuntimeError(f"{task} from seed {seed} could not be recorded so that it can be read; see this log")
+
+
+def _recorded(folder: Path, strips: Path) -> list[dict[str, Any]]:
+    """Recordings of an earlier sitting."""
     from polytask_demo_recorder.folder import episode_files
 
-    return [_describe(path) for path in episode_files(folder)] if folder.is_dir() else []
+    return [_describe(path, strips) for path in episode_files(folder)] if folder.is_dir() else []
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    """What is told of a recording."""
+def _describe(path: Path, strips: Path) -> dict[str, Any]:
+    """What the report tells of a recording, with a strip of the recorded pictures. Raises DatasetError."""
     from polytask_demo_recorder.dataset import read_episode
 
-    episode = read_episode(path)
-    return {"file": str(path), "task": episode.task, "seed": episode.seed, "steps": len(episode.action)}
-
-
-def _with_strip(recorded: dict[str, Any], strips: Path) -> dict[str, Any]:
-    """The same with a strip of the recorded pictures."""
-    from polytask_demo_recorder.dataset import read_episode
-
-    pictures = next(iter(read_episode(recorded["file"], cameras=True).images.values()))
-    path = strips / f"demonstration-{recorded['task']}-{recorded['seed']}.png"
-    write_bytes(path, encode(strip([pictures[i] for i in spread_indices(len(pictures), STRIP_PICTURES)])))
-    return {**recorded, "strip": str(path)}
+    episode = read_episode(path, cameras=True)
+    pictures = next(iter(episode.images.values()))
+    shown = strips / f"demonstration-{episode.task}-{episode.seed}.png"
+    write_bytes(shown, encode(strip([pictures[i] for i in spread_indices(len(pictures), STRIP_PICTURES)])))
+    return {"file": str(path), "seed": episode.seed, "steps": len(episode.action), "strip": str(shown)}
