@@ -81,14 +81,10 @@ def episode_observations(recorded: Recorded) -> list[Observation]:
 
     A simulator in real time publishes the reset scene again and again until somebody drives; of these the last is kept.
     """
-    inside = [
-        one for one in recorded.observations if recorded.end_ns is None or one.stamp_ns <= recorded.end_ns
-    ]
+    inside = [one for one in recorded.observations if recorded.end_ns is None or one.stamp_ns <= recorded.end_ns]
     steps = [recorded.steps.get(one.stamp_ns) for one in inside]
     following = [*steps[1:], None] if steps else []
-    return [
-        one for one, step, after in zip(inside, steps, following, strict=True) if step is None or step != after
-    ]
+    return [one for one, step, after in zip(inside, steps, following, strict=True) if step is None or step != after]
 
 
 def answers(

@@ -87,7 +87,8 @@ class Conversation:
         if driver == "scripted":
             topic = self._node.resolve_topic_name("command")
             self._until(
-                lambda: self._node.count_publishers("command") > 0, WAIT,
+                lambda: self._node.count_publishers("command") > 0,
+                WAIT,
                 f"nobody publishes {topic}; start a driver, e.g. `./polytask up record expert:=true`",
             )
 

@@ -136,9 +136,7 @@ def read_dataset(
         others = sorted({_task(path) for path in files})
         there = f"; it holds episodes of {', '.join(others)}" if others and task not in others else ""
         failed = f"; its {len(episodes)} episodes{of} failed" if episodes else ""
-        raise DatasetError(
-            f"{folder}: no demonstration{of}{there}{failed}; record some with `./polytask record`"
-        )
+        raise DatasetError(f"{folder}: no demonstration{of}{there}{failed}; record some with `./polytask record`")
     first = chosen[0]
     for episode in chosen[1:]:
         if differences := first.embodiment.differences(episode.embodiment):

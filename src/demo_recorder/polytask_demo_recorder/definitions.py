@@ -12,10 +12,25 @@ from pathlib import Path
 
 from polytask_demo_recorder.errors import RecordingError
 
-PRIMITIVES = frozenset((
-    "bool", "byte", "char", "float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64",
-    "uint64", "string", "wstring",
-))
+PRIMITIVES = frozenset(
+    (
+        "bool",
+        "byte",
+        "char",
+        "float32",
+        "float64",
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "string",
+        "wstring",
+    )
+)
 SEPARATOR = "=" * 80
 _TYPE = re.compile(r"^\s*([A-Za-z][\w/]*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[A-Za-z]\w*")
 

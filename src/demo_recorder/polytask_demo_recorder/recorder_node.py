@@ -83,8 +83,12 @@ class DemoRecorder(Node):
         self.add_on_set_parameters_callback(self._may_set)
         self.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._server = ActionServer(
-            self, RecordEpisodes, "record_episodes", self._never_executed,
-            handle_accepted_callback=self._accepted, cancel_callback=self._cancel,
+            self,
+            RecordEpisodes,
+            "record_episodes",
+            self._never_executed,
+            handle_accepted_callback=self._accepted,
+            cancel_callback=self._cancel,
         )
         self.get_logger().info(f"recording '{self._embodiment.name}' into {self._dataset} when asked to")
 
@@ -126,7 +130,11 @@ class DemoRecorder(Node):
             return
         self._writer.recover(request.dataset)
         self._session = Session(
-            request, self._embodiment, self._topics, self._writer, lambda: self.count_publishers("episode") > 0,
+            request,
+            self._embodiment,
+            self._topics,
+            self._writer,
+            lambda: self.count_publishers("episode") > 0,
             time.monotonic(),
         )
         self._handle, self._told = handle, 0.0
@@ -181,9 +189,14 @@ class DemoRecorder(Node):
         if not self._hears or (now - self._told < FEEDBACK_PERIOD and decided == self._decided):
             return
         self._told, self._decided = now, decided
-        handle.publish_feedback(RecordEpisodes.Feedback(
-            recorded=decided[0], discarded=decided[1], messages=session.messages, elapsed=session.elapsed(now),
-        ))
+        handle.publish_feedback(
+            RecordEpisodes.Feedback(
+                recorded=decided[0],
+                discarded=decided[1],
+                messages=session.messages,
+                elapsed=session.elapsed(now),
+            )
+        )
         self._show(session)
 
     def _show(self, session: Session | None) -> None:

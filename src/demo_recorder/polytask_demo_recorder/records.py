@@ -16,8 +16,19 @@ from mcap.stream_reader import CRCValidationError, StreamReader
 from polytask_demo_recorder.episode_info import BEGIN_RECORD, EpisodeInfo
 from polytask_demo_recorder.errors import RecordingError
 
-DAMAGE = (McapError, CRCValidationError, struct.error, RuntimeError, zstandard.ZstdError, zlib.error,
-          UnicodeDecodeError, ValueError, KeyError, EOFError, MemoryError)
+DAMAGE = (
+    McapError,
+    CRCValidationError,
+    struct.error,
+    RuntimeError,
+    zstandard.ZstdError,
+    zlib.error,
+    UnicodeDecodeError,
+    ValueError,
+    KeyError,
+    EOFError,
+    MemoryError,
+)
 """What the mcap library raises on bytes that are no MCAP; lz4 raises RuntimeError."""
 
 RECORD_SIZE_LIMIT = 2**30
@@ -60,8 +71,9 @@ def read_records(path: Path) -> Iterator[RawMessage | Metadata]:
                     record = next(records)
                     if isinstance(record, Message):
                         channel = channels[record.channel_id]
-                        message = RawMessage(channel.topic, schemas[channel.schema_id], record.log_time,
-                                             record.publish_time, record.data)
+                        message = RawMessage(
+                            channel.topic, schemas[channel.schema_id], record.log_time, record.publish_time, record.data
+                        )
                 except StopIteration:
                     return
                 except DAMAGE as error:

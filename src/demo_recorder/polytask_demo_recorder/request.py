@@ -45,6 +45,10 @@ def checked_request(goal: Any, dataset: Path, default_timeout: float) -> Request
     if goal.task:
         task_folder(dataset, goal.task)
     return Request(
-        dataset, goal.task, tuple(goal.instructions), goal.episodes, goal.keep_failures,
+        dataset,
+        goal.task,
+        tuple(goal.instructions),
+        goal.episodes,
+        goal.keep_failures,
         goal.timeout or default_timeout,
     )

@@ -27,8 +27,13 @@ class Session:
     """Cuts the stream into episodes and tells the writer. Times called ``now`` are s of a steady clock."""
 
     def __init__(
-        self, request: Request, embodiment: Embodiment, topics: Mapping[str, tuple[str, str]], writer: EpisodeWriter,
-        has_judge: Callable[[], bool], now: float,
+        self,
+        request: Request,
+        embodiment: Embodiment,
+        topics: Mapping[str, tuple[str, str]],
+        writer: EpisodeWriter,
+        has_judge: Callable[[], bool],
+        now: float,
     ) -> None:
         """``topics``: (name in the file, type) by relative topic; ``has_judge``: whether anybody publishes a status."""
         self._request = request
@@ -90,9 +95,7 @@ class Session:
             self._finish("", "", now)
             take = None
         if take is None and self._wants(status):
-            info = replace(
-                self._describe(), suite=status.suite, episode_id=status.episode_id, seed=int(status.seed)
-            )
+            info = replace(self._describe(), suite=status.suite, episode_id=status.episode_id, seed=int(status.seed))
             self._begin(heard.stamp_ns, info, now)
             take = self._take
         if take is not None and not take.ending:

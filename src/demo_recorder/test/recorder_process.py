@@ -165,7 +165,8 @@ class Recorder:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "polytask_demo_recorder.recorder_node", "--ros-args", *arguments],
-                stdout=log, stderr=log,
+                stdout=log,
+                stderr=log,
             )
 
     @property

@@ -26,15 +26,26 @@ from polytask_interfaces.msg import Command
 from polytask_robot_io import qos
 
 THREE_AXES = TOY.replace(
-    "    - {name: dx,", "    - {name: dz, unit: m, frame: base, scale: 0.02, minimum: -1.0, maximum: 1.0}\n"
-    "    - {name: dy, unit: m, frame: base, scale: 0.02, minimum: -1.0, maximum: 1.0}\n    - {name: dx,"
+    "    - {name: dx,",
+    "    - {name: dz, unit: m, frame: base, scale: 0.02, minimum: -1.0, maximum: 1.0}\n"
+    "    - {name: dy, unit: m, frame: base, scale: 0.02, minimum: -1.0, maximum: 1.0}\n    - {name: dx,",
 )
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("w", (0, 0, 1, 0)), ("s", (0, 0, -1, 0)), ("a", (0, 1, 0, 0)), ("d", (0, -1, 0, 0)), ("r", (1, 0, 0, 0)),
-     ("f", (-1, 0, 0, 0)), ("W", (0, 0, 1, 0)), ("g", (0, 0, 0, -1)), ("x", (0, 0, 0, 0)), ("\x1b", (0, 0, 0, 0))],
+    [
+        ("w", (0, 0, 1, 0)),
+        ("s", (0, 0, -1, 0)),
+        ("a", (0, 1, 0, 0)),
+        ("d", (0, -1, 0, 0)),
+        ("r", (1, 0, 0, 0)),
+        ("f", (-1, 0, 0, 0)),
+        ("W", (0, 0, 1, 0)),
+        ("g", (0, 0, 0, -1)),
+        ("x", (0, 0, 0, 0)),
+        ("\x1b", (0, 0, 0, 0)),
+    ],
 )
 def test_keys_find_their_axis_by_name(key: str, value: tuple[float, ...]) -> None:
     keyboard = Keyboard(toy(THREE_AXES))
@@ -79,9 +90,17 @@ def teleoperation(folder: Path) -> Iterator[tuple[subprocess.Popen, int, list]]:
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     process = subprocess.Popen(
-        [sys.executable, "-m", "polytask_demo_recorder.keyboard_teleop_node", "--ros-args",
-         "-p", f"embodiment:={folder / 'toy.yaml'}"],
-        stdin=slave, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [
+            sys.executable,
+            "-m",
+            "polytask_demo_recorder.keyboard_teleop_node",
+            "--ros-args",
+            "-p",
+            f"embodiment:={folder / 'toy.yaml'}",
+        ],
+        stdin=slave,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         wait_for(lambda: termios.tcgetattr(slave) != before)

@@ -170,7 +170,12 @@ def test_topics_and_types_in_the_file(robot: ToyRobot, recorder: Recorder) -> No
         if isinstance(one, RawMessage):
             counts[one.topic] = counts.get(one.topic, 0) + 1
     assert counts == {
-        "/state": 6, "/episode": 6, "/joint_states": 6, "/camera/image_raw": 6, "/camera/camera_info": 6, "/command": 5
+        "/state": 6,
+        "/episode": 6,
+        "/joint_states": 6,
+        "/camera/image_raw": 6,
+        "/camera/camera_info": 6,
+        "/command": 5,
     }
     assert sum(not isinstance(one, RawMessage) and one.name == RECORD for one in records) == 1
 

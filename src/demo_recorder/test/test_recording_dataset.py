@@ -147,7 +147,7 @@ def test_rate_that_was_not_kept_is_refused(tmp_path: Path) -> None:
 
 
 def test_pictures_where_the_robot_has_no_camera(tmp_path: Path) -> None:
-    blind = toy(TOY[: TOY.index("cameras:")] + "cameras: []\n" + TOY[TOY.index("command:"):])
+    blind = toy(TOY[: TOY.index("cameras:")] + "cameras: []\n" + TOY[TOY.index("command:") :])
     path = write_episode(tmp_path, messages=episode_messages(4, cameras=False), embodiment=blind)
     assert len(read_episode(path).state) == 5
     with pytest.raises(DatasetError, match="has no camera"):

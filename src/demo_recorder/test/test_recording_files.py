@@ -142,7 +142,10 @@ print([type(event).__name__ for event in writer.events()])
 def test_disk_that_takes_no_more_is_reported_and_the_writer_goes_on(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path / "push"), str(Path(__file__).parent)],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     first, second = done.stdout.splitlines() or [done.stderr, ""]
     assert first.startswith("Failed cannot write")

@@ -70,7 +70,7 @@ def test_bytes_that_never_reached_the_disk(tmp_path: Path) -> None:
     before = done.messages
     assert before > 5
     middle = 3 * len(whole) // 4
-    part.write_bytes(whole[:middle] + os.urandom(1000) + whole[middle + 1000:])
+    part.write_bytes(whole[:middle] + os.urandom(1000) + whole[middle + 1000 :])
     (done,) = recover(tmp_path)
     assert not done.error
     assert done.messages > before

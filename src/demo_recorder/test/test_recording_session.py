@@ -26,7 +26,11 @@ class Bench:
 
     def __init__(self, dataset: Path, judged: bool = True, **changes: Any) -> None:
         entries: dict[str, Any] = {
-            "dataset": dataset, "task": "push", "instructions": ("Push it.",), "episodes": 1, "keep_failures": False,
+            "dataset": dataset,
+            "task": "push",
+            "instructions": ("Push it.",),
+            "episodes": 1,
+            "keep_failures": False,
             "timeout": 10.0,
         }
         self.now = 0.0
@@ -56,8 +60,9 @@ class Bench:
         return self.session
 
 
-def episode(number: int = 0, steps: int = 6, why: int = EpisodeStatus.SUCCEEDED, task: str = "push",
-            first: int = 0) -> list[tuple[str, int, Any]]:
+def episode(
+    number: int = 0, steps: int = 6, why: int = EpisodeStatus.SUCCEEDED, task: str = "push", first: int = 0
+) -> list[tuple[str, int, Any]]:
     """An episode later in time, with another id and end."""
     found = []
     for topic, ns, message in episode_messages(steps):
@@ -150,9 +155,7 @@ def test_empty_task_takes_the_first_one_seen(tmp_path: Path) -> None:
     assert read_episode(path).instructions == ("Pull it.",)
 
 
-@pytest.mark.parametrize(
-    ("lost", "count"), [("/state", 2), ("/camera/image_raw", 2), ("/episode", 2), ("/command", 2)]
-)
+@pytest.mark.parametrize(("lost", "count"), [("/state", 2), ("/camera/image_raw", 2), ("/episode", 2), ("/command", 2)])
 def test_lost_messages_are_counted_and_reported(tmp_path: Path, lost: str, count: int) -> None:
     gone = {START + 2 * PERIOD, START + 3 * PERIOD}
     bench = Bench(tmp_path)

@@ -58,8 +58,13 @@ def toy(text: str = TOY) -> Embodiment:
 
 def info(embodiment: Embodiment | None = None, **changes: Any) -> EpisodeInfo:
     entries: dict[str, Any] = {
-        "task": "push", "embodiment": embodiment or toy(), "topics": {topic[1:]: topic for topic in TYPES},
-        "instructions": ("Push it.", "Schieb „es“."), "suite": "toy", "episode_id": "toy/push/7-0001", "seed": 7,
+        "task": "push",
+        "embodiment": embodiment or toy(),
+        "topics": {topic[1:]: topic for topic in TYPES},
+        "instructions": ("Push it.", "Schieb „es“."),
+        "suite": "toy",
+        "episode_id": "toy/push/7-0001",
+        "seed": 7,
         "recorded_at": "2026-01-01T00:00:00+00:00",
     }
     return EpisodeInfo(**(entries | changes))
@@ -81,8 +86,14 @@ def observation_messages(step: int, ns: int, last: int, cameras: bool = True) ->
     """What a simulator publishes at one step of an episode that ends with step ``last``."""
     state = StateVector(names=["one", "two"], values=toy_state(step).astype(float).tolist())
     status = EpisodeStatus(
-        episode_id="toy/push/7-0001", suite="toy", task="push", seed=7, step=step, ended=step == last,
-        success=step == last, why=EpisodeStatus.SUCCEEDED if step == last else EpisodeStatus.RUNNING,
+        episode_id="toy/push/7-0001",
+        suite="toy",
+        task="push",
+        seed=7,
+        step=step,
+        ended=step == last,
+        success=step == last,
+        why=EpisodeStatus.SUCCEEDED if step == last else EpisodeStatus.RUNNING,
     )
     joints = JointState(name=["j1"], position=[0.1 * step], velocity=[0.0], effort=[0.0])
     messages: list[tuple[str, Any]] = [("/state", state), ("/episode", status), ("/joint_states", joints)]
@@ -107,8 +118,13 @@ def episode_messages(steps: int, cameras: bool = True) -> list[tuple[str, int, A
 
 
 def write_episode(
-    folder: Path, steps: int = 10, *, outcome: str = SUCCESS, messages: list[tuple[str, int, Any]] | None = None,
-    embodiment: Embodiment | None = None, **changes: Any,
+    folder: Path,
+    steps: int = 10,
+    *,
+    outcome: str = SUCCESS,
+    messages: list[tuple[str, int, Any]] | None = None,
+    embodiment: Embodiment | None = None,
+    **changes: Any,
 ) -> Path:
     described = info(embodiment, **changes)
     file = EpisodeFile(folder, described, TYPES)

@@ -156,9 +156,7 @@ class Embodiment:
         found += _compare("camera", self.cameras, other.cameras, ("name", "width", "height"))
         if self.command_frame != other.command_frame:
             found.append(f"command frame: {self.command_frame} against {other.command_frame}")
-        found += _compare(
-            "command", self.command, other.command, tuple(field.name for field in fields(CommandValue))
-        )
+        found += _compare("command", self.command, other.command, tuple(field.name for field in fields(CommandValue)))
         return found
 
 

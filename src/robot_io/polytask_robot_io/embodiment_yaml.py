@@ -189,9 +189,7 @@ def dump(embodiment: Embodiment) -> str:
             else {"joint": field.entry, "quantity": field.quantity}
         )
         state.append({"name": field.name, "topic": field.topic, **source, "unit": field.unit, "frame": field.frame})
-    values = [
-        {key: value for key, value in vars(entry).items() if value is not None} for entry in embodiment.command
-    ]
+    values = [{key: value for key, value in vars(entry).items() if value is not None} for entry in embodiment.command]
     content = {
         "name": embodiment.name,
         "description": embodiment.description,

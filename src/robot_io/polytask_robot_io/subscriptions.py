@@ -48,7 +48,8 @@ def subscribe_observations(
             on_new()
 
     return [
-        node.create_subscription(KINDS[kind][0], topic, partial(receive, topic), KINDS[kind][1],
-                                 callback_group=callback_group)
+        node.create_subscription(
+            KINDS[kind][0], topic, partial(receive, topic), KINDS[kind][1], callback_group=callback_group
+        )
         for topic, kind in assembler.topics.items()
     ]

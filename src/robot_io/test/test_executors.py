@@ -38,9 +38,7 @@ def start(fail=False, plain=False):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize(
-    ("number", "plain"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGINT, True)]
-)
+@pytest.mark.parametrize(("number", "plain"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGINT, True)])
 def test_a_signal_ends_it_cleanly(number, plain):
     """``plain``: as with a distribution that lacks the events executor."""
     process = start(plain=plain)

@@ -20,7 +20,9 @@ def assembler(**kinds):
 
 def test_topics_say_what_to_subscribe():
     assert assembler(joints=True).topics == {
-        "state": "StateVector", "joint_states": "JointState", "camera/image_raw": "Image"
+        "state": "StateVector",
+        "joint_states": "JointState",
+        "camera/image_raw": "Image",
     }
     assert ObservationAssembler(toys.embodiment(), cameras=False).topics == {"state": "StateVector"}
 

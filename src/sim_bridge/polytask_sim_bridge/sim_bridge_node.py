@@ -41,8 +41,9 @@ class SimBridgeNode(Node):
         task = declare(self, "task", "", "task of the first episode; empty: the suite's first")
         pace = declare(self, "pace", "real_time", "what makes the simulation advance", choices=tuple(PACES))
         seed = declare(self, "seed", 0, "seed of the first episode and of seeds that are drawn", minimum=0)
-        render = declare(self, "render", "auto", "draw pictures when somebody wants them, or never",
-                         choices=("auto", "off"))
+        render = declare(
+            self, "render", "auto", "draw pictures when somebody wants them, or never", choices=("auto", "off")
+        )
         end_on_success = declare(self, "end_on_success", True, "whether success ends an episode before its horizon")
         file = declare(self, "embodiment", "", "embodiment file, by name or path; empty: the suite's own")
         if pace == "real_time" and self.get_parameter("use_sim_time").value:

@@ -65,7 +65,9 @@ class Client:
         self._clients = {
             kind: self.node.create_client(kind, name)
             for kind, name in (
-                (ResetEpisode, "reset_episode"), (StepEpisode, "step_episode"), (ListTasks, "list_tasks")
+                (ResetEpisode, "reset_episode"),
+                (StepEpisode, "step_episode"),
+                (ListTasks, "list_tasks"),
             )
         }
         for client in self._clients.values():
