@@ -53,6 +53,7 @@ class SuiteEnv(Protocol):
     state_names: tuple[str, ...]
     joint_names: tuple[str, ...]
     control_rate: float
+    camera_fovy: float  # vertical field of view, rad
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import math
-from typing import Any
 
 import numpy as np
 from rclpy.node import Node
@@ -121,12 +120,10 @@ class Publishers:
 
     def _camera_info(self, image: Image) -> CameraInfo:
         info = CameraInfo(header=image.header, width=image.width, height=image.height, distortion_model="plumb_bob")
-        field_of_view: Any = getattr(self._runner.env, "camera_fovy", None)
-        if field_of_view is not None:  # otherwise all zero, which means not calibrated
-            focal = image.height / 2 / math.tan(field_of_view / 2)
-            centre = ((image.width - 1) / 2, (image.height - 1) / 2)
-            info.d = [0.0] * 5
-            info.k = [focal, 0.0, centre[0], 0.0, focal, centre[1], 0.0, 0.0, 1.0]
-            info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
-            info.p = [focal, 0.0, centre[0], 0.0, 0.0, focal, centre[1], 0.0, 0.0, 0.0, 1.0, 0.0]
+        focal = image.height / 2 / math.tan(self._runner.env.camera_fovy / 2)
+        centre = ((image.width - 1) / 2, (image.height - 1) / 2)
+        info.d = [0.0] * 5
+        info.k = [focal, 0.0, centre[0], 0.0, focal, centre[1], 0.0, 0.0, 1.0]
+        info.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+        info.p = [focal, 0.0, centre[0], 0.0, 0.0, focal, centre[1], 0.0, 0.0, 0.0, 1.0, 0.0]
         return info

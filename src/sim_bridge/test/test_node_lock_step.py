@@ -1,6 +1,7 @@
 """Lock-step over topics: what advances it, what does not, and the same episode as in process."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -156,6 +157,8 @@ def test_pictures_come_when_watched_with_the_states_stamp(lock_step):
     assert image.header.frame_id == "camera_optical_frame"
     assert np.ptp(np.frombuffer(image.data, np.uint8)) > 50
     lock_step.until(lambda: lock_step.infos and lock_step.infos[-1].header == image.header)
+    # 45 degrees of view over 84 rows.
+    assert lock_step.infos[-1].k[4] == pytest.approx(42 / math.tan(math.radians(22.5)))
 
 
 def test_joint_states(lock_step):

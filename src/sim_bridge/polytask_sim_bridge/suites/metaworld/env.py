@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium
@@ -73,6 +74,7 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             raise SuiteError(f"metaworld task {task!r}: Meta-World allows a horizon of {limit} at most")
         model = self._inner.model
         model.cam_pos[model.camera("corner2").id] = _CORNER2_POSITION
+        self.camera_fovy = math.radians(model.cam_fovy[model.camera(self.config.camera.name).id])
         self._inner._freeze_rand_vec = False
         self._inner.seeded_rand_vec = True
         self._inner._set_task_called = True

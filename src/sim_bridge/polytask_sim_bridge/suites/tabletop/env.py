@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium
@@ -56,6 +57,7 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self._joint_qpos = np.array([model.joint(name).qposadr[0] for name in self.joint_names])
         self._joint_dofs = np.array([model.joint(name).dofadr[0] for name in self.joint_names])
         self._grasp = model.site("grasp").id
+        self.camera_fovy = math.radians(model.cam_fovy[model.camera(config.camera.name).id])
         self._renderer: Any = None
         self._steps = self._held = 0
         self._select(task)
