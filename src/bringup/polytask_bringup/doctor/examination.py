@@ -14,7 +14,6 @@ from importlib import metadata
 from pathlib import Path
 
 from polytask_bringup.commands.common import console
-from polytask_bringup.doctor.topics import MEGABYTE, transfer
 
 PACKAGES = ("torch", "numpy", "mujoco", "gymnasium", "metaworld", "opencv-python-headless", "rosbags", "mcap")
 
@@ -49,9 +48,14 @@ def python() -> Finding:
 
 def ros() -> Finding:
     """Which ROS 2, which middleware, which settings."""
-    from rclpy.utilities import get_rmw_implementation_identifier
-
     origin = f"distribution {os.environ['ROS_DISTRO']}" if os.environ.get("ROS_DISTRO") else "Python wheels (Kilted)"
+    try:
+        from rclpy.utilities import get_rmw_implementation_identifier
+    except ImportError as error:
+        reason = str(error).splitlines()[0]
+        return Finding(
+            False, f"{origin}; rclpy cannot be loaded: {reason}", "source the distribution's setup.bash again"
+        )
     try:
         middleware = get_rmw_implementation_identifier()
     except Exception as error:
@@ -122,12 +126,14 @@ def topics() -> Finding:
         "check that /dev/shm has 200 MB free (`df -h /dev/shm`; in Docker --shm-size=512m or --ipc=host), that "
         "FASTDDS_DEFAULT_PROFILES_FILE names config/fastdds_profile.xml, and that no firewall drops UDP on this machine"
     )
+    from polytask_bringup.doctor.topics import transfer
+
     try:
         sent, delays = transfer()
     except RuntimeError as error:
         return Finding(False, str(error), remedy)
     if len(delays) < sent // 2:
-        return Finding(False, f"{len(delays)} of {sent} pictures of {MEGABYTE / 1e6:.0f} MB arrived", remedy)
+        return Finding(False, f"{len(delays)} of {sent} pictures of 1 MB arrived", remedy)
     middle = sorted(delays)[len(delays) // 2]
     return Finding(
         True, f"{len(delays)} of {sent} pictures of 1 MB arrived in another process, median {middle * 1e3:.1f} ms"

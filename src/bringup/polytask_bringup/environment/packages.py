@@ -79,7 +79,7 @@ def provide_packages(layout: Layout, step: Step, lock: int) -> None:
     wanted.write_text("\n".join(alone) + "\n")
     _pip(layout, step, lock, ["--no-deps", "-r", str(wanted)], len(alone))
     index = ["--extra-index-url", TORCH_CPU] if _wants_cpu_torch() else []
-    _pip(layout, step, lock, [*index, *resolved], len(resolved))
+    _pip(layout, step, lock, [*index, "-c", str(wanted), *resolved], len(resolved))
     if not layout.distribution:
         relocate_cmake(layout)
     write_mark(layout.packages_mark, key)
@@ -128,7 +128,9 @@ def _pip(layout: Layout, step: Step, lock: int, arguments: list[str], total: int
         *arguments,
     ]
     try:
-        run(command, step, layout.venv / "pip.log", describe=describe, keep_open=[lock])
+        # What a sourced distribution puts on the path is neither to be counted as installed nor to be replaced.
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        run(command, step, layout.venv / "pip.log", describe=describe, env=env, keep_open=[lock])
     except CommandFailed as error:
         raise SetupError(explain_pip(error.output, layout)) from error
 
