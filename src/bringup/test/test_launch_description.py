@@ -151,6 +151,16 @@ def test_unknown_argument(write):
         Description(path, {"suit": "y"})
 
 
+def test_required_arguments_are_handed_on_by_name(write):
+    inner = write("launch:\n- arg: {name: a}\n- node: {exec: echo, args: $(var a)}", "inner.launch.yaml")
+    silent = write(f"launch:\n- arg: {{name: a}}\n- include: {{file: {inner}}}")
+    with pytest.raises(LaunchError, match=r"inner\.launch\.yaml: argument 'a' has no default"):
+        Description(silent, {"a": "x"})
+    arg = "[{name: a, value: $(var a)}]"
+    path = write(f"launch:\n- arg: {{name: a}}\n- include: {{file: {inner}, arg: {arg}}}")
+    assert Description(path, {"a": "x"}).nodes[0].command == ["echo", "x"]
+
+
 def test_a_file_that_includes_itself(write, tmp_path):
     path = write(f"launch:\n- include: {{file: {tmp_path}/a.launch.yaml}}")
     with pytest.raises(LaunchError, match="includes itself"):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
+from polytask_bringup.launch_runner.executables import find_executable
 from polytask_bringup.launch_runner.substitutions import LaunchError, substitute
 
 ParameterValue = bool | int | float | str | list[Any]
@@ -86,6 +85,7 @@ class Description:
         self.arguments: list[Argument] = []
         self.nodes: list[NodeProcess] = []
         self._variables = dict(arguments)
+        self._handed_on = set(arguments)
         self._only_arguments = only_arguments
         self._opened: list[Path] = []
         self._file(path)
@@ -175,11 +175,10 @@ class Description:
         default = self._text(content, "default") if "default" in content else None
         choices = tuple(str(choice["value"]) for choice in content.get("choice", []))
         self.arguments.append(Argument(name, default, content.get("description", ""), choices))
+        if default is None and name not in self._handed_on and not self._only_arguments:
+            description = content.get("description", "")
+            raise LaunchError(f"argument {name!r} has no default: give {name}:=VALUE ({description})")
         if name not in self._variables:
-            if default is None and not self._only_arguments:
-                raise LaunchError(
-                    f"argument {name!r} has no default: give {name}:=VALUE ({content.get('description', '')})"
-                )
             self._variables[name] = default or ""
         if choices and self._variables[name] not in choices:
             raise LaunchError(f"argument {name!r} must be one of {', '.join(choices)}, not {self._variables[name]!r}")
@@ -188,9 +187,14 @@ class Description:
         self._variables[self._text(content, "name")] = self._text(content, "value")
 
     def _include(self, content: dict[str, Any]) -> None:
+        outer = self._handed_on
+        self._handed_on = set()
         for argument in content.get("arg", []):
-            self._variables[self._text(argument, "name")] = self._text(argument, "value")
+            name = self._text(argument, "name")
+            self._variables[name] = self._text(argument, "value")
+            self._handed_on.add(name)  # launch insists that what is required is handed on by name
         self._file(Path(self._text(content, "file")))
+        self._handed_on = outer
 
     def _node(self, content: dict[str, Any]) -> None:
         if self._only_arguments:
@@ -238,21 +242,3 @@ class Description:
         text = substitute(value, self._variables)
         parsed = yaml.safe_load(text) if text else ""
         return parsed if isinstance(parsed, bool | int | float | str | list) else text
-
-
-def find_executable(package: str, name: str) -> Path:
-    """An executable of an installed package.
-
-    Raises:
-        LaunchError: when there is no such package or executable.
-    """
-    try:
-        folder = Path(get_package_prefix(package)) / "lib" / package
-    except (PackageNotFoundError, ValueError) as error:
-        hint = " (it comes with a ROS 2 distribution only)" if package.startswith("rviz") else ""
-        raise LaunchError(f"package {package!r} is not installed{hint}") from error
-    path = folder / name
-    if not os.access(path, os.X_OK):
-        there = ", ".join(sorted(file.name for file in folder.glob("*"))) or "none"
-        raise LaunchError(f"package {package!r} has no executable {name!r}; it has: {there}")
-    return path
