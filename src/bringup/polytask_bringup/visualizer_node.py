@@ -10,7 +10,6 @@ from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import qos_profile_action_status_default
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -68,7 +67,7 @@ class Visualizer(Node):
             ExecuteTask.Impl.FeedbackMessage,
             "execute_task/_action/feedback",
             self._show_goal,
-            qos_profile_action_status_default,
+            10,
         )
 
     def _show_state(self, message: StateVector) -> None:
