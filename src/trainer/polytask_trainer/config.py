@@ -39,10 +39,13 @@ class LearnConfig:
     """Updates of the critics alone after the seed episodes; a critic at random would undo the cloned policy."""
     updates_per_step: float = 1.0
     """Gradient steps per agent step, made when an episode has ended (its rewards are known only then)."""
+    best_of: int = 20
+    """The averaged actor is remembered whenever as many episodes in a row earned more than ever; at the end it or the
+    last one, whichever matches better on fresh training starts, becomes the expert. No success signal is in this."""
     goal_pictures: int = 64
     """Pictures of final states, of the rollouts on fresh training starts that match best."""
     goal_rollouts: int = 80
-    """Rollouts of the finished expert from which those are chosen."""
+    """Rollouts from which those are chosen, and by which the expert is."""
     checkpoint_seconds: float = 20.0
     """A resumable state is written at the first end of an episode after this time."""
     seed: int = 0
@@ -54,7 +57,7 @@ class LearnConfig:
         """Check the values."""
         if self.reward not in ("ot", "environment"):
             raise ValueError(f"reward must be ot or environment, not {self.reward!r}")
-        for name in ("steps", "seed_episodes", "goal_pictures", "environment_reward_scale"):
+        for name in ("steps", "seed_episodes", "best_of", "goal_pictures", "environment_reward_scale"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         for name in ("horizon_extra", "seed_noise", "critic_updates", "updates_per_step", "checkpoint_seconds", "seed"):

@@ -21,17 +21,21 @@ from numpy.typing import NDArray
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, write_atomically
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
-from polytask_trainer.agents.bc import pairs
+from polytask_policy.networks import Actor
+from polytask_trainer.agents.bc import pairs, state_scales
 from polytask_trainer.agents.ddpg import DDPG
-from polytask_trainer.cloning import checked, clone_actor
+from polytask_trainer.cloning import checked, clone_actor, units
 from polytask_trainer.config import LearnConfig
-from polytask_trainer.episodes import Demonstration, Rollout, rollout
+from polytask_trainer.episodes import Demonstration, Rollout, rollout, sound_part
 from polytask_trainer.evaluate import Policy, training_seed
 from polytask_trainer.progress import ProgressLog
 from polytask_trainer.replay import Replay
 from polytask_trainer.rewards.features import absolute_features, parse_features
 from polytask_trainer.rewards.matching import MatchingReward
 from polytask_trainer.training_state import Counters, fingerprint, load_training, save_training
+
+REACH = 50.0
+"""Scales (5 m, 25 m/s, 25 rad) from the demonstrations' mean beyond which a state is a broken simulation's."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,15 @@ class LearnResult:
     steps: int
     seconds: float
     """Time of all sittings."""
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A rollout from start seed ``start`` and the sum of its rewards."""
+
+    total: float
+    start: int
+    episode: Rollout
 
 
 def learn_expert(
@@ -88,6 +101,8 @@ class _Learner:
         self.identity = fingerprint(config, description.tasks[0], [a for pair in self._demonstrations for a in pair])
         self.log = ProgressLog(output, config.steps, on_progress)
         self.matching = self._matching_reward()
+        self._centre = np.concatenate([states for states, _ in self._demonstrations]).mean(axis=0)
+        self._reach = REACH * state_scales(units(description))
 
     def _matching_reward(self) -> MatchingReward | None:
         if self.config.reward == "environment":
@@ -145,7 +160,7 @@ class _Learner:
         seeding = counters.episode < config.seed_episodes
         noise = config.seed_noise if seeding else config.agent.noise
         start = training_seed(config.seed, counters.episode)
-        episode = rollout(self.env, lambda state: agent.act(state, noise), start, self.horizon)
+        episode = self._rollout(lambda state: agent.act(state, noise), start)
         rewards = self._rewards(episode)
         replay.add(episode.states, episode.actions, rewards)
         counters.step += len(rewards)
@@ -160,7 +175,19 @@ class _Learner:
                 last = agent.update(replay.sample(config.agent.batch_size, agent.generator))
             counters.updates += updates
             losses = {name: float(value) for name, value in last.items()} if updates else {}
+            counters.recent = [*counters.recent, float(rewards.sum())][-config.best_of :]
+            mean = sum(counters.recent) / len(counters.recent)
+            if len(counters.recent) == config.best_of and (counters.best is None or mean > counters.best):
+                counters.best = mean
+                agent.keep_best()
         self.log.episode("seed" if seeding else "rl", counters, float(rewards.sum()), episode.success, losses)
+
+    def _rollout(self, policy: Policy, start: int) -> Rollout:
+        """One training episode, less what a broken simulation added to it."""
+        episode = sound_part(rollout(self.env, policy, start, self.horizon), self._centre, self._reach)
+        if len(episode.actions) == 0:
+            raise RuntimeError(f"the environment gave up at the first step of an episode (start seed {start})")
+        return episode
 
     def _rewards(self, episode: Rollout) -> NDArray[np.float32]:
         if self.matching is None:
@@ -173,38 +200,53 @@ class _Learner:
         The expert comes last, so that its checkpoint says that all is there. False: stopped before.
         """
         self.log.phase("pictures", counters)
-        policy = ExpertPolicy(agent.average, self.description)
-        pictures = self._goal_pictures(policy.act, counters.episode)
-        if pictures is None:
+        chosen, episodes = agent.average, self._matched(agent.average, counters.episode)
+        if counters.best is not None and episodes is not None:
+            others = self._matched(agent.best, counters.episode)
+            if others is None:
+                return False
+            if _mean_return(others) > _mean_return(episodes):
+                chosen, episodes = agent.best, others
+        if episodes is None:
             return False
-        _write_npz(self.output / "goal_images.npz", "images", pictures)
+        _write_npz(self.output / "goal_images.npz", "images", self._goal_pictures(episodes))
         _write_npz(self.output / "replay.npz", "states", replay.states())
         extra = {"steps": counters.step, "seconds": counters.seconds, "training": self.identity}
+        policy = ExpertPolicy(chosen, self.description)
         policy.save(self.output, seed=self.config.seed, settings=asdict(self.config), **extra)
         return True
 
-    def _goal_pictures(self, policy: Policy, first: int) -> NDArray[np.uint8] | None:
-        """Pictures uint8 (M, H, W, 3) of the rollouts that match best, on starts from episode ``first`` on.
-
-        Each is taken where the rollout is nearest to a demonstration's end: what comes later, such as a hand that
-        lingers, is not the goal. Rollouts run first and are repeated for the picture. None: stopped before.
-        """
-        found: list[tuple[float, int, Rollout]] = []
+    def _matched(self, actor: Actor, first: int) -> list[Matched] | None:
+        """Rollouts of an actor on fresh training starts, from episode ``first`` on. None: stopped before."""
+        act = ExpertPolicy(actor, self.description).act
+        found = []
         for index in range(self.config.goal_rollouts):
             if self.should_stop():
                 return None
             start = training_seed(self.config.seed, first + index)
-            episode = rollout(self.env, policy, start, self.horizon)
-            found.append((float(self._rewards(episode).sum()), start, episode))
-        found.sort(key=lambda entry: -entry[0])
+            episode = self._rollout(act, start)
+            found.append(Matched(float(self._rewards(episode).sum()), start, episode))
+        return found
+
+    def _goal_pictures(self, episodes: Sequence[Matched]) -> NDArray[np.uint8]:
+        """Pictures uint8 (M, H, W, 3) of the rollouts that match best, which are repeated for that.
+
+        Each is taken where the rollout is nearest to a demonstration's end: what comes later, such as a hand that
+        lingers, is not the goal.
+        """
         pictures = []
-        for _, start, episode in found[: self.config.goal_pictures]:
-            arrival = self.matching.arrival(episode.states) if self.matching else len(episode.actions)
-            self.env.reset(seed=start)
-            for action in episode.actions[:arrival]:
+        for matched in sorted(episodes, key=lambda one: -one.total)[: self.config.goal_pictures]:
+            actions = matched.episode.actions
+            arrival = self.matching.arrival(matched.episode.states) if self.matching else len(actions)
+            self.env.reset(seed=matched.start)
+            for action in actions[:arrival]:
                 self.env.step(action)
             pictures.append(np.asarray(self.env.render(), dtype=np.uint8))
         return np.stack(pictures)
+
+
+def _mean_return(episodes: Sequence[Matched]) -> float:
+    return sum(one.total for one in episodes) / len(episodes)
 
 
 def _write_npz(path: Path, name: str, array: NDArray[Any]) -> None:

@@ -21,7 +21,7 @@ from polytask_trainer.rewards.matching import MatchingReward
 
 KIND = "expert-training"
 _OPTIMIZERS = ("actor_optimizer", "critic_optimizer")
-_NETWORKS = ("actor", "average", "critic", "target")
+_NETWORKS = ("actor", "average", "best", "critic", "target")
 
 
 class ResumeError(Exception):
@@ -30,12 +30,16 @@ class ResumeError(Exception):
 
 @dataclasses.dataclass
 class Counters:
-    """How far a training is; ``seconds`` is its time over all of its sittings."""
+    """How far and how well a training is; ``seconds`` is its time over all of its sittings."""
 
     step: int = 0
     episode: int = 0
     updates: int = 0
     seconds: float = 0.0
+    recent: list[float] = dataclasses.field(default_factory=list)
+    """Sums of rewards of the last episodes."""
+    best: float | None = None
+    """The highest mean of these so far."""
 
 
 def fingerprint(config: LearnConfig, task: str, arrays: Sequence[np.ndarray[Any, Any]]) -> str:
@@ -89,7 +93,7 @@ def load_training(
     agent.generator.set_state(tensors["generator"])
     if reward is not None:
         reward.scale = meta["reward_scale"]
-    return Counters(meta["step"], meta["episode"], meta["updates"], meta["seconds"])
+    return Counters(**{field.name: meta[field.name] for field in dataclasses.fields(Counters)})
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from toy_point import DESCRIPTION, PointEnv, demonstration, small
 
 from polytask_policy.expert import ExpertPolicy
+from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import rollout
 from polytask_trainer.evaluate import evaluate, evaluation_seeds
@@ -166,3 +167,55 @@ def test_rollout_has_a_fixed_length_whatever_happens() -> None:
     episode = rollout(PointEnv(), lambda state: np.zeros(2, np.float32), 3, 25)
     assert (episode.states.shape, episode.actions.shape, episode.rewards.shape) == ((26, 4), (25, 2), (25,))
     assert np.array_equal(episode.states[0], PointEnv().reset(seed=3)[0]["state"])
+
+
+def test_a_broken_simulation_leaves_no_trace(tmp_path: Path) -> None:
+    """A simulator gave out speeds of 1e5 m/s before it gave up; the critic never came back from those two states."""
+
+    class Broken(PointEnv):
+        episodes = 0
+
+        def reset(self, **options: Any) -> Any:
+            self.episodes += 1
+            return super().reset(**options)
+
+        def step(self, action: Any) -> Any:
+            observation, reward, terminated, truncated, info = super().step(action)
+            if self.episodes % 4 == 0 and self.steps > 9:
+                observation["state"][2:] = 1e5
+                truncated = self.steps > 11
+            return observation, reward, terminated, truncated, info
+
+    learn_expert(small(), Broken, [demonstration()], DESCRIPTION, tmp_path)
+    with np.load(tmp_path / "replay.npz") as data:
+        assert np.abs(data["states"]).max() < 5.0
+
+
+def test_an_environment_that_gives_up_at_once_is_no_endless_loop(tmp_path: Path) -> None:
+    class Dead(PointEnv):
+        def step(self, action: Any) -> Any:
+            observation, reward, terminated, _, info = super().step(action)
+            return observation, reward, terminated, True, info
+
+    with pytest.raises(RuntimeError, match="gave up at the first step"):
+        learn_expert(small(), Dead, [demonstration()], DESCRIPTION, tmp_path)
+
+
+def test_the_best_matching_actor_is_kept_when_learning_goes_wrong_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half way through, the actor and its average are wrecked; the expert is the one remembered from before."""
+    update, calls = DDPG.update, 0
+
+    def wrecked(self: DDPG, *arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 600:
+            for parameter in self.average.layers.parameters():
+                parameter.data.fill_(0.3)
+        return update(self, *arguments, **options)
+
+    monkeypatch.setattr(DDPG, "update", wrecked)
+    learn(tmp_path, small(steps=1200, best_of=4))
+    layers = [tensor for name, tensor in weights(tmp_path).items() if name.endswith("weight")]
+    assert all(float((layer - 0.3).abs().max()) > 0.1 for layer in layers)

@@ -43,7 +43,7 @@ class AgentConfig:
     saturation: float = 0.01
     """Weight of the mean square of the actor's output before its tanh, where gradients vanish as it grows."""
     average_rate: float = 0.002
-    """Rate at which the averaged actor, which is the one that is kept, follows the trained one."""
+    """Rate at which the averaged actor, which becomes the expert, follows the trained one."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -93,12 +93,16 @@ class DDPG:
     ) -> None:
         """``actor`` is pre-trained on ``demonstrations``: states (N, n) and actions (N, k)."""
         self.config, self.generator = config, generator
-        self.actor, self.average = actor, copy.deepcopy(actor)
+        self.actor, self.average, self.best = actor, copy.deepcopy(actor), copy.deepcopy(actor)
         self.critic = TwinCritic(actor.state_size + actor.action_size, config.hidden, generator)
         self.target = copy.deepcopy(self.critic)
         self.actor_optimizer = torch.optim.Adam(actor.parameters(), lr=config.learning_rate, fused=True)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.learning_rate, fused=True)
         self._demo_states, self._demo_actions = (torch.from_numpy(array) for array in demonstrations)
+
+    def keep_best(self) -> None:
+        """Remember the averaged actor as it is now."""
+        self.best.load_state_dict(self.average.state_dict())
 
     @torch.no_grad()
     def act(self, state: NDArray[np.float32], noise: float) -> NDArray[np.float32]:

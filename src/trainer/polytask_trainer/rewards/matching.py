@@ -67,6 +67,7 @@ class MatchingReward:
         """Take demonstrations float32 (T'+1, n), reset state first; ``horizon`` steps make a training episode."""
         self.config = config or MatchingConfig()
         self.features = features
+        self._horizon = horizon
         self.scale: float | None = None  # of the reward "cost"; set by the first episode, part of the training state
         self._targets = [torch.from_numpy(_held(features(states)[1:], horizon)) for states in demonstrations]
 
@@ -75,7 +76,7 @@ class MatchingReward:
         own = torch.from_numpy(self.features(states)[1:])
         distances = max((-self._distances(own, target) for target in self._targets), key=lambda d: float(d.sum()))
         if self.config.reward == "exp":
-            return (REWARD_SUM / len(own) * distances.exp()).to(torch.float32).numpy()
+            return (REWARD_SUM / self._horizon * distances.exp()).to(torch.float32).numpy()
         if self.scale is None:
             self.scale = REWARD_SUM / max(float(distances.abs().sum()), 1e-6)
         return (self.scale * distances).to(torch.float32).numpy()
