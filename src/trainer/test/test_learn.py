@@ -211,7 +211,7 @@ def test_the_best_matching_actor_is_kept_when_learning_goes_wrong_later(
         nonlocal calls
         calls += 1
         if calls > 600:
-            for parameter in self.average.layers.parameters():
+            for parameter in (*self.actor.layers.parameters(), *self.average.layers.parameters()):
                 parameter.data.fill_(0.3)
         return update(self, *arguments, **options)
 
