@@ -49,13 +49,14 @@ def figure(
     return Figure(target.key, target.name, target.must, value, low, high, target.show(value), interval, reached)
 
 
-def share(target: Target, successes: Iterable[bool]) -> Figure:
-    """A share of successes with its 95 % Wilson interval."""
+def share(target: Target, successes: Iterable[bool], detail: str = "") -> Figure:
+    """A share of successes with its 95 % Wilson interval; ``detail`` is shown before the number of trials."""
     outcomes = list(successes)
     if not outcomes:
         return figure(target, None)
     low, high = wilson(sum(outcomes), len(outcomes))
-    return figure(target, sum(outcomes) / len(outcomes), low, high, f"n = {len(outcomes)}")
+    remarks = f"{detail}, n = {len(outcomes)}" if detail else f"n = {len(outcomes)}"
+    return figure(target, sum(outcomes) / len(outcomes), low, high, remarks)
 
 
 def by_task(episodes: Sequence[Mapping[str, Any]], key: str = "asked") -> dict[str, list[bool]]:
@@ -68,11 +69,11 @@ def by_task(episodes: Sequence[Mapping[str, Any]], key: str = "asked") -> dict[s
 
 def weakest(target: Target, episodes: Sequence[Mapping[str, Any]]) -> Figure:
     """The success rate of the task that does worst."""
-    rates = {task: sum(outcomes) / len(outcomes) for task, outcomes in by_task(episodes).items()}
-    if not rates:
+    tasks = by_task(episodes)
+    if not tasks:
         return figure(target, None)
-    worst = min(rates, key=lambda task: rates[task])
-    return figure(target, rates[worst], detail=worst)
+    worst = min(tasks, key=lambda task: sum(tasks[task]) / len(tasks[task]))
+    return share(target, tasks[worst], worst)
 
 
 def all_figures(results: Mapping[str, Any]) -> list[Figure]:
