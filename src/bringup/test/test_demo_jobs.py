@@ -17,7 +17,7 @@ from polytask_bringup.demo import jobs as jobs_module
 from polytask_bringup.demo.jobs import Clock, Job, Runner
 from polytask_bringup.demo.options import DemoError
 
-WORK = '''
+WORK = """
 import json, subprocess, sys, time
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def patient(spec, report):
         time.sleep(0.01)
     Path(spec["file"]).write_text("saved")
     return {}
-'''
+"""
 
 
 class Silent:
@@ -115,7 +115,7 @@ def test_jobs_that_wait_for_nothing_are_told(runner: Runner, tmp_path: Path) -> 
         runner.run([note("a", tmp_path, needs=("b",))])
 
 
-INTERRUPTED = '''
+INTERRUPTED = """
 import sys
 from pathlib import Path
 from polytask_bringup.demo import jobs
@@ -130,7 +130,7 @@ Runner(out, Clock(out / "clock.json"), Silent()).run([
     Job("hang", "phase", "duties:hang", {"file": str(out / "hang")}),
     Job("patient", "phase", "duties:patient", {"file": str(out / "patient")}),
 ])
-'''
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -51,9 +51,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     return {"answers": str(path), "count": len(plan)}
 
 
-def _answer(
-    asker: Asker, question: Question, pictures: dict[str, list[str]], spec: dict[str, Any]
-) -> dict[str, Any]:
+def _answer(asker: Asker, question: Question, pictures: dict[str, list[str]], spec: dict[str, Any]) -> dict[str, Any]:
     goal: Any = question.goal
     if question.kind == "image":
         goal = np.asarray(Image.open(picture_path(question.goal, pictures)).convert("RGB"))

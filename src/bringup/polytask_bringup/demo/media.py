@@ -24,9 +24,7 @@ def gif(frames: Sequence[Picture], rate: float, colours: int = 128, hold: float 
     indexed = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     durations = [round(1000 / rate)] * (len(indexed) - 1) + [round(1000 * hold)]
     buffer = BytesIO()
-    indexed[0].save(
-        buffer, "GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=True
-    )
+    indexed[0].save(buffer, "GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=True)
     return buffer.getvalue()
 
 

@@ -108,9 +108,7 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
         }
         jobs.append(Job(f"ask-{number}", "ask", "ask:work", spec, ("distill", *pictures)))
     starts = [
-        (task, seed)
-        for number, task in enumerate(demo.tasks)
-        for seed in demo.seeds.ask(number, demo.scale.ask_starts)
+        (task, seed) for number, task in enumerate(demo.tasks) for seed in demo.seeds.ask(number, demo.scale.ask_starts)
     ]
     for number in range(STACKS):
         spec = {**common, "checkpoint": str(demo.unified), "starts": shard_starts(starts, number)}
