@@ -141,9 +141,9 @@ def test_nothing_is_left_after_ctrl_c_or_a_kill(runner: Runner, tmp_path: Path, 
     wait_until(lambda: (out / "hang").exists() and (out / "patient").exists())
     began = time.monotonic()
     process.send_signal(number)
-    process.wait(10)
+    process.wait(60)
     wait_until(lambda: (out / "patient").read_text() == "saved", 5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # five on a machine of its own, which a test cannot count on
     if number == signal.SIGINT:  # a killed demo cannot clean up after a job's own children
         child = int((out / "hang").read_text())
         wait_until(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text(), 5)

@@ -104,6 +104,8 @@ def _colcon(layout: Layout, step: Step, lock: int, packages: list[str]) -> None:
 def _base_environment(layout: Layout) -> dict[str, str]:
     """The environment below the workspace: the virtual environment upon the wheels or the sourced distribution."""
     env = {**os.environ, "VIRTUAL_ENV": str(layout.venv)}
+    # colcon's own choice has make wait for the machine's load to fall, which on a busy one takes minutes.
+    env.setdefault("MAKEFLAGS", f"-j{len(os.sched_getaffinity(0))}")
     # What an earlier `source` of this same environment left must not come out as the workspace's underlay.
     for name in PATHS:
         own = (str(layout.install), str(layout.build), str(layout.venv), str(layout.root / "src"))
