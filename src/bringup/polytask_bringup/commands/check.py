@@ -36,7 +36,7 @@ def test(
         # together. Those that measure time run alone afterwards.
         together = "not alone" + (" and not slow" if quick else "")
         alone = "alone" + (" and not slow" if quick else "")
-        # Real processes, on a machine that others may be using: what failed is tried once more, and the summary says so.
+        # Real processes on a machine that others may use: what failed is tried once more; the summary says so.
         again = ["--reruns", "1"]
         steps.append(("pytest", [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", *again, "-m", together]))
         pytest = [python, "-m", "pytest", *again, "-m", alone]
