@@ -29,6 +29,17 @@ GOAL_PATIENCE = 60.0
 """s of wall time for one goal; the episode's horizon ends it long before."""
 LAST_STATES = 8
 QUEUE = 1000
+ENDS = ("SUCCEEDED", "TIMED_OUT")
+"""Outcomes with which the simulator's episode ends, too; after others it rests where it is."""
+
+
+@dataclass(frozen=True)
+class HeardCommand:
+    """Times of one command, ns: its own stamp, that of the observation it answers, and its arrival here."""
+
+    stamp: int
+    observation: int
+    arrived: int
 
 
 @dataclass
@@ -47,6 +58,7 @@ class Answer:
         first_state: float32 (n,), that of the reset.
         last_states: float32 (up to LAST_STATES, n), the newest last.
         actions: float64 (T, k), the commands that answered an observation of this episode, in order.
+        commands: the times of each of them.
 
     """
 
@@ -61,6 +73,7 @@ class Answer:
     first_state: NDArray[np.float32]
     last_states: NDArray[np.float32]
     actions: NDArray[np.float64]
+    commands: list[HeardCommand]
 
 
 class Asker:
@@ -75,12 +88,12 @@ class Asker:
         self._action = ActionClient(self.node, ExecuteTask, "execute_task")
         self._reset = self.node.create_client(ResetEpisode, "reset_episode")
         # Kept as bytes: only a few of them are ever looked at, and decoding costs more than receiving.
-        self._commands: list[bytes] = []
+        self._commands: list[tuple[int, bytes]] = []
         self._states: list[bytes] = []
-        self._status: EpisodeStatus | None = None
-        self.node.create_subscription(Command, "command", self._commands.append, deep(qos.COMMAND), raw=True)
-        self.node.create_subscription(StateVector, "state", self._states.append, deep(qos.STATE), raw=True)
-        self.node.create_subscription(EpisodeStatus, "episode", self._hear, deep(qos.EPISODE))
+        self._status = b""
+        self.node.create_subscription(Command, "command", self._hear_command, _deep(qos.COMMAND), raw=True)
+        self.node.create_subscription(StateVector, "state", self._states.append, _deep(qos.STATE), raw=True)
+        self.node.create_subscription(EpisodeStatus, "episode", self._hear_status, _deep(qos.EPISODE), raw=True)
 
     def __enter__(self) -> Asker:
         return self
@@ -92,20 +105,17 @@ class Asker:
         self.node.destroy_node()
         rclpy.try_shutdown()
 
-    def wait(self, seconds: float = 60.0, server: bool = True) -> None:
+    def wait(self, seconds: float = 60.0) -> None:
         """Wait until simulation and server answer. Raises AskError."""
         until = time.monotonic() + seconds
         # A first message shows that a subscription works; an episode may be over before one that is new does.
         wanted: list[tuple[Callable[[], Any], str]] = [
             (self._reset.service_is_ready, "nobody offers reset_episode (sim_bridge)"),
-            (lambda: self._status is not None, "no message on episode (sim_bridge)"),
+            (lambda: self._status, "no message on episode (sim_bridge)"),
             (lambda: self._states, "no message on state (sim_bridge)"),
+            (self._action.server_is_ready, "nobody offers execute_task (policy_server)"),
+            (lambda: self.node.count_publishers("command"), "nobody publishes command (policy_server)"),
         ]
-        if server:
-            wanted += [
-                (self._action.server_is_ready, "nobody offers execute_task (policy_server)"),
-                (lambda: self.node.count_publishers("command"), "nobody publishes command (policy_server)"),
-            ]
         while missing := [what for ready, what in wanted if not ready()]:
             if time.monotonic() > until:
                 raise AskError(f"after {seconds:.0f} s: {'; '.join(missing)}; see the logs of the nodes")
@@ -135,10 +145,11 @@ class Asker:
             raise AskError("execute_task rejected a goal without a reason")
         result = self._wait_for(handle.get_result_async(), GOAL_PATIENCE, "the result of execute_task").result
         seconds = time.monotonic() - began
-        status = self._last_status(episode)
-        self._catch_up(status)
         outcome = OUTCOMES[result.outcome]
+        status = self._last_status(episode, ended=outcome in ENDS)
+        self._catch_up(status)
         states = self._decoded_states(start.state)
+        heard = self._decoded_commands(start.state.header.stamp)
         return Answer(
             success=outcome == "SUCCEEDED" and status.success,
             outcome=outcome,
@@ -150,7 +161,11 @@ class Asker:
             seconds=seconds,
             first_state=_values(start.state),
             last_states=states[-LAST_STATES:],
-            actions=self._decoded_actions(start.state.header.stamp),
+            actions=np.array([command.values for command, _ in heard], dtype=np.float64),
+            commands=[
+                HeardCommand(to_ns(command.header.stamp), to_ns(command.observation_stamp), arrived)
+                for command, arrived in heard
+            ],
         )
 
     def spin(self, seconds: float) -> None:
@@ -159,20 +174,24 @@ class Asker:
         while (left := until - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
-    def _hear(self, status: EpisodeStatus) -> None:
-        self._status = status
+    def _hear_command(self, data: bytes) -> None:
+        self._commands.append((time.time_ns(), data))
 
-    def _last_status(self, episode: str, patience: float = 1.0) -> EpisodeStatus:
-        """The newest status of this episode; waits for its end, which may arrive after the action's result."""
+    def _hear_status(self, data: bytes) -> None:
+        self._status = data
+
+    def _last_status(self, episode: str, ended: bool, patience: float = 1.0) -> EpisodeStatus:
+        """The newest status of this episode; with ``ended`` that of its end, which may arrive after the result."""
         until = time.monotonic() + patience
         while True:
-            status = self._status
-            if status is not None and status.episode_id == episode and status.ended:
+            status = deserialize_message(self._status, EpisodeStatus)
+            known = status.episode_id == episode
+            if known and (status.ended or not ended):
                 return status
             if time.monotonic() > until:
                 break
             self._executor.spin_once(timeout_sec=0.02)
-        if status is None or status.episode_id != episode:
+        if not known:
             raise AskError(f"no status of episode {episode} was heard")
         return status
 
@@ -190,11 +209,10 @@ class Asker:
         kept = [_values(message) for message in messages if to_ns(message.header.stamp) >= start]
         return np.stack(kept or [_values(first)])
 
-    def _decoded_actions(self, start: Any) -> NDArray[np.float64]:
-        messages = [deserialize_message(data, Command) for data in self._commands]
+    def _decoded_commands(self, start: Any) -> list[tuple[Command, int]]:
         since = to_ns(start)
-        kept = [np.asarray(message.values) for message in messages if to_ns(message.observation_stamp) >= since > 0]
-        return np.stack(kept) if kept else np.zeros((0, 1))
+        messages = [(deserialize_message(data, Command), arrived) for arrived, data in self._commands]
+        return [(command, arrived) for command, arrived in messages if to_ns(command.observation_stamp) >= since]
 
     def _wait_for(self, future: Any, seconds: float, what: str) -> Any:
         self._executor.spin_until_future_complete(future, timeout_sec=seconds)
@@ -203,7 +221,7 @@ class Asker:
         return future.result()
 
 
-def deep(profile: QoSProfile) -> QoSProfile:
+def _deep(profile: QoSProfile) -> QoSProfile:
     """The profile with a queue for a whole episode: whoever keeps a record must not lose any of it when held up."""
     return QoSProfile(
         history=profile.history, depth=QUEUE, reliability=profile.reliability, durability=profile.durability

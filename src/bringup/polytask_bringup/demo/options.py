@@ -34,7 +34,7 @@ class Scale:
     """Starts of each task from which every other task is asked for."""
     timing_seconds: float = 35.0
     """Real-time control with a camera subscribed, in seconds of control."""
-    lockstep_episodes: int = 16
+    lockstep_episodes: int = 60
     """Episodes on which lock-step through ROS and stepping in process are compared."""
     learn_steps: int = 0
     """Agent steps per expert; 0: the trainer's configuration."""
@@ -50,7 +50,7 @@ QUICK = Scale(
     heldout_starts=10,
     other_starts=4,
     timing_seconds=12.0,
-    lockstep_episodes=6,
+    lockstep_episodes=30,
     distill_steps=2000,
 )
 

@@ -15,6 +15,7 @@ from polytask_bringup.demo.stack import Stack
 from polytask_bringup.demo.worker import Report
 
 RESAMPLES = 2000
+WARM_UP = 8
 
 
 def spread(samples: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
@@ -66,10 +67,9 @@ def realtime(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         asker.spin(3.0)  # the first pictures and the collector's first passes are start-up, not control
         while len(latencies) < seconds * rate:
             stack.check()
-            observer.clear()
             answer = asker.ask(tasks[goals % len(tasks)], seeds[goals % len(seeds)], "name", tasks[goals % len(tasks)])
             succeeded, goals = succeeded + answer.success, goals + 1
-            heard = observer.commands()
+            heard = answer.commands
             if not heard:
                 raise RuntimeError(f"no command was heard: {answer.outcome}: {answer.message}")
             timely = [c for c in heard if c.observation >= answer.asked_ns]
@@ -97,12 +97,12 @@ def realtime(spec: dict[str, Any], report: Report) -> dict[str, Any]:
 def lockstep(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     """The same policy from the same starts, in turn through ROS in lock-step and in this process; steps per second.
 
-    Only control steps count: neither the reset nor the action's hand-shake.
+    Only control steps count: neither the reset nor the action's hand-shake, nor the first WARM_UP episodes, in which
+    processes just started load what they use.
     """
     import torch
 
     from polytask_bringup.demo.asker import Asker
-    from polytask_bringup.demo.observer import Observer
     from polytask_policy.unified import UnifiedPolicy
     from polytask_sim_bridge.suites import make_env
 
@@ -115,13 +115,13 @@ def lockstep(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     in_process: list[tuple[int, float]] = []
     same = 0
     with stack, Asker() as asker:
-        observer = Observer(asker.node, None)
         asker.wait()
+        for number, seed in enumerate(seeds[:WARM_UP]):
+            asker.ask(tasks[number % len(tasks)], seed, "name", tasks[number % len(tasks)])
         for number, seed in enumerate(seeds):
             task = tasks[number % len(tasks)]
-            observer.clear()
             answer = asker.ask(task, seed, "name", task)
-            heard = observer.commands()
+            heard = answer.commands
             through_ros.append((len(heard) - 1, (heard[-1].arrived - heard[0].arrived) * 1e-9))
             goal = policy.goal_from_task(task)
             observation, info = env.reset(seed=seed, options={"task": task})
@@ -131,6 +131,6 @@ def lockstep(spec: dict[str, Any], report: Report) -> dict[str, Any]:
                 steps += 1
             in_process.append((steps, time.perf_counter() - began))
             same += steps == answer.steps and np.array_equal(observation["state"], answer.last_states[-1])
-            report(number + 1, len(seeds), "lock-step and in process")
+            report(len(in_process), len(seeds), "lock-step and in process")
     env.close()
     return {**ratio_interval(through_ros, in_process, len(seeds)), "episodes": len(seeds), "identical": int(same)}
