@@ -49,9 +49,9 @@ class Target:
 
 
 _QUICK_ANSWERS = (
-    "Tried so far: the events executor, the state published before its picture is drawn, goals encoded beside the control "
-    "loop, the garbage collector kept out of it, a tick that restarts with each reset; what remains is mostly other "
-    "programs on the same cores"
+    "Tried so far: the events executor, the state published before its picture is drawn, goals encoded beside the "
+    "control loop, the garbage collector kept out of it, a tick that restarts with each reset; what remains is mostly "
+    "other programs on the same cores"
 )
 _QUICK_STEPS = (
     "Tried so far: the events executor, messages filled in place, pictures only for who wants them; a step needs three "
