@@ -21,6 +21,14 @@ os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(__file__).parent
 DOMAINS = range(1, 51)  # the demo's own are 51 to 100; higher ones collide with ephemeral ports
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Set free what killed nodes of earlier runs left: at 32 MB each, some hundred runs would fill the memory."""
+    if not hasattr(session.config, "workerinput"):
+        from polytask_bringup.shared_memory import remove_leftovers
+
+        remove_leftovers()
+
+
 @contextmanager
 def claimed_domain() -> Iterator[int]:
     """A ROS_DOMAIN_ID that nobody else uses, set in the environment.

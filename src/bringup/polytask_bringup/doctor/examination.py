@@ -123,11 +123,13 @@ def rendering() -> Finding:
 def topics() -> Finding:
     """Pictures of 1 MB from one process to another."""
     remedy = (
-        "check that /dev/shm has 200 MB free (`df -h /dev/shm`; in Docker --shm-size=512m or --ipc=host), that "
+        "check that /dev/shm has 100 MB free (`df -h /dev/shm`; in Docker --shm-size=512m or --ipc=host), that "
         "FASTDDS_DEFAULT_PROFILES_FILE names config/fastdds_profile.xml, and that no firewall drops UDP on this machine"
     )
     from polytask_bringup.doctor.topics import transfer
+    from polytask_bringup.shared_memory import remove_leftovers
 
+    remove_leftovers()
     try:
         sent, delays = transfer()
     except RuntimeError as error:

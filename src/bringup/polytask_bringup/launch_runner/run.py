@@ -11,6 +11,7 @@ from ament_index_python.packages import get_package_share_directory
 from polytask_bringup.launch_runner.description import Argument, Description
 from polytask_bringup.launch_runner.processes import Supervisor
 from polytask_bringup.launch_runner.substitutions import LaunchError
+from polytask_bringup.shared_memory import remove_leftovers
 
 
 def find_launch_file(name: str) -> Path:
@@ -48,6 +49,7 @@ def run_launch_file(path: Path, arguments: Mapping[str, str]) -> int:
     Raises:
         LaunchError: when the file cannot be run.
     """
+    remove_leftovers()
     try:
         import launch_ros  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
