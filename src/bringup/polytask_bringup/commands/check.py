@@ -36,10 +36,8 @@ def test(
         # together. Those that measure time run alone afterwards.
         together = "not alone" + (" and not slow" if quick else "")
         alone = "alone" + (" and not slow" if quick else "")
-        # Real processes on a machine that others may use: what failed is tried once more; the summary says so.
-        again = ["--reruns", "1"]
-        steps.append(("pytest", [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", *again, "-m", together]))
-        pytest = [python, "-m", "pytest", *again, "-m", alone]
+        steps.append(("pytest", [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", together]))
+        pytest = [python, "-m", "pytest", "-m", alone]
     steps.append(("pytest, one at a time" if not context.args else "pytest", pytest))
     failed, took = [], []
     for title, command in steps:
