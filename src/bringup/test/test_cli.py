@@ -57,12 +57,12 @@ def test_tasks():
         (["up", "nope"], 1, "there is no launch file 'nope'; the project's own are: demo, record"),
         (["up", "simulation", "task=reach"], 2, "write NAME:=VALUE"),
         (["up", "simulation", "tusk:=reach"], 1, "did you mean task?"),
-        (["learn", "drawer-open", "--demonstrations", "/no/such", "--output", "/tmp/never"], 1, "/no/such"),
-        (["distill", "/no/such", "--output", "/tmp/never"], 1, "/no/such"),
+        (["learn", "drawer-open", "--demonstrations", "/no/such", "--output", "OUTPUT"], 1, "/no/such"),
+        (["distill", "/no/such", "--output", "OUTPUT"], 1, "/no/such"),
     ],
 )
-def test_errors_are_sentences(arguments, status, words):
-    result = polytask(*arguments)
+def test_errors_are_sentences(arguments, status, words, tmp_path):
+    result = polytask(*[str(tmp_path) if argument == "OUTPUT" else argument for argument in arguments])
     assert result.returncode == status, result.stdout + result.stderr
     assert words in result.stderr
     assert "Traceback" not in result.stderr
