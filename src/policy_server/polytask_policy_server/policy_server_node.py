@@ -21,6 +21,7 @@ from polytask_interfaces.action import ExecuteTask
 from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_policy.checkpoint import CheckpointError
 from polytask_policy.goals import Goal, UnknownGoal
+from polytask_policy.text_process import TextProcess
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy_server.checkpoint_fit import fitting_embodiment
 from polytask_policy_server.control import ControlLoop
@@ -274,7 +275,7 @@ def load_policy(folder: str) -> UnifiedPolicy:
         raise ValueError("parameter 'checkpoint' is empty: give the folder of a unified policy, as written by distill")
     torch.set_num_threads(1)
     try:
-        return UnifiedPolicy.load(Path(folder).expanduser())
+        return UnifiedPolicy.load(Path(folder).expanduser(), TextProcess())
     except CheckpointError as error:
         raise ValueError(str(error)) from error
 
