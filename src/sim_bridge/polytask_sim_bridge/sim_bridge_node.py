@@ -21,10 +21,7 @@ from polytask_robot_io.params import declare
 from polytask_sim_bridge.episode import EpisodeRunner, Why
 from polytask_sim_bridge.pace import PACES, ByService
 from polytask_sim_bridge.publishers import Publishers
-from polytask_sim_bridge.suites import SUITES, load_suite, make_env
-
-EMBODIMENTS = {"tabletop": "xarm7_tabletop", "metaworld": "sawyer_metaworld"}
-"""Embodiment file of each suite."""
+from polytask_sim_bridge.suites import EMBODIMENTS, SUITES, load_suite, make_env
 
 
 class SimBridgeNode(Node):

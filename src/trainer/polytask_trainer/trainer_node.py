@@ -15,6 +15,7 @@ from polytask_interfaces.action import Distill, LearnTask
 from polytask_robot_io import params
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
+from polytask_sim_bridge.suites import SUITES
 from polytask_trainer.jobs import DistillJob, LearnJob
 from polytask_trainer.worker import GRACE, Ending, Worker
 
@@ -56,7 +57,7 @@ class TrainerNode(Node):
     def __init__(self) -> None:
         """Read the parameters. Raises ValueError for a wrong one."""
         super().__init__("trainer")
-        self._suite = params.declare(self, "suite", "tabletop", "suite of the tasks", choices=("tabletop", "metaworld"))
+        self._suite = params.declare(self, "suite", "tabletop", "suite of the tasks", choices=SUITES)
         self._through_topics = params.declare(
             self,
             "through_topics",

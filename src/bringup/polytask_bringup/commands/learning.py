@@ -60,7 +60,7 @@ def learn(
         Path, typer.Option(help="Folder of recordings; those of other tasks in it are passed over.")
     ] = Path("data/demonstrations"),
     output: Annotated[Path, typer.Option(help="Folder that gets a run folder for each task.")] = Path("runs/experts"),
-    suite: Annotated[str, typer.Option(help="Suite of the task: tabletop or metaworld.")] = "tabletop",
+    suite: Annotated[str, typer.Option(help="Suite of the task; see docs/suites.md.")] = "tabletop",
     reward: Annotated[
         Reward | None,
         typer.Option(help="ot: likeness to the demonstration, by optimal transport; environment: the suite's own."),

@@ -16,8 +16,6 @@ from polytask_bringup.commands.common import console, errors, reporting
 if TYPE_CHECKING:
     from polytask_demo_recorder.client import Progress as Report
 
-EMBODIMENTS = {"tabletop": "xarm7_tabletop", "metaworld": "sawyer_metaworld"}
-
 
 class Driver(str, Enum):
     """Who drives the robot."""
@@ -39,7 +37,7 @@ def record(
             help="scripted: the suite's expert; keyboard: you, also over SSH; none: whoever publishes `command`."
         ),
     ] = Driver.scripted,
-    suite: Annotated[str, typer.Option(help="Suite that is simulated: tabletop or metaworld.")] = "tabletop",
+    suite: Annotated[str, typer.Option(help="Suite that is simulated; see docs/suites.md.")] = "tabletop",
     seed: Annotated[int, typer.Option(help="Seed of the first episode's start; the next has the next.", min=0)] = 0,
     keep_failures: Annotated[bool, typer.Option("--keep-failures", help="Also keep episodes without success.")] = False,
     running: Annotated[
@@ -56,10 +54,9 @@ def record(
     from polytask_demo_recorder.client import record as record_episodes
     from polytask_demo_recorder.errors import RecordingError
     from polytask_demo_recorder.session import CANCELLED
+    from polytask_sim_bridge.suites import EMBODIMENTS, SuiteError, load_suite
 
     if not running:
-        from polytask_sim_bridge.suites import SuiteError, load_suite
-
         with reporting(SuiteError):
             load_suite(suite).task(task)
     scripted = driver is Driver.scripted

@@ -22,7 +22,6 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("timing", "measure timing"),
     ("film", "pictures for the report"),
 )
-EMBODIMENTS = {"tabletop": "xarm7_tabletop", "metaworld": "sawyer_metaworld"}
 LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
 
 
@@ -67,6 +66,8 @@ def training_jobs(demo: Demo) -> list[Job]:
 
 def _recordings(demo: Demo) -> list[dict[str, Any]]:
     """Tasks shared out over the stacks; each task's demonstrations in order."""
+    from polytask_sim_bridge.suites import EMBODIMENTS
+
     parts = []
     for number in range(STACKS):
         wanted = {task: demo.seeds.demonstrations for task in demo.tasks[number::STACKS]}

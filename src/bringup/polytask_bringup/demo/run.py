@@ -19,7 +19,7 @@ from polytask_bringup.demo.files import write_json
 from polytask_bringup.demo.jobs import Clock, Job, Runner
 from polytask_bringup.demo.notes import make_notes
 from polytask_bringup.demo.options import Demo, DemoError, DemoOptions
-from polytask_bringup.demo.plan import EMBODIMENTS, serving_jobs, share, training_jobs
+from polytask_bringup.demo.plan import serving_jobs, share, training_jobs
 from polytask_bringup.demo.progress import make_display
 from polytask_bringup.demo.results import assemble
 from polytask_bringup.demo.table import figures_table, phases_table, verdict
@@ -53,7 +53,7 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> Path:
 def plan_jobs(demo: Demo) -> list[Job]:
     """All jobs of the demo."""
     from polytask_robot_io.embodiment import Embodiment
-    from polytask_sim_bridge.suites import load_suite
+    from polytask_sim_bridge.suites import EMBODIMENTS, load_suite
 
     taught = {task: load_suite(demo.suite).tasks[task].instructions for task in demo.tasks}
     heldout = read_heldout(share() / f"config/sentences/{demo.suite}_heldout.yaml", demo.tasks, taught)

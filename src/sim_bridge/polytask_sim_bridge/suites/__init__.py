@@ -1,11 +1,21 @@
-"""Task suites as Gymnasium environments; importing this registers ``tabletop/<task>`` and ``metaworld/<task>``."""
+"""Task suites as Gymnasium environments; importing this registers each task as ``<suite>/<task>``."""
 
 import os
 
-from polytask_sim_bridge.suites.registry import SUITES, Expert, make_env, register_suites, scripted_expert
+from polytask_sim_bridge.suites.registry import EMBODIMENTS, SUITES, Expert, make_env, register_suites, scripted_expert
 from polytask_sim_bridge.suites.task import SuiteConfig, SuiteError, Task, load_suite
 
-__all__ = ["SUITES", "Expert", "SuiteConfig", "SuiteError", "Task", "load_suite", "make_env", "scripted_expert"]
+__all__ = [
+    "EMBODIMENTS",
+    "SUITES",
+    "Expert",
+    "SuiteConfig",
+    "SuiteError",
+    "Task",
+    "load_suite",
+    "make_env",
+    "scripted_expert",
+]
 
 # Without a display MuJoCo draws through EGL; it reads this when it is first imported, which no line above does.
 os.environ.setdefault("MUJOCO_GL", "egl")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +14,26 @@ import numpy.typing as npt
 
 from polytask_sim_bridge.suites.task import SuiteError, load_suite
 
-SUITES = ("tabletop", "metaworld")
+
+@dataclass(frozen=True)
+class _Suite:
+    """Where a suite's parts are: modules of this package with the class in them, imported when first asked for."""
+
+    embodiment: str
+    environment: tuple[str, str]
+    expert: tuple[str, str] | None = None
+
+
+_SUITES = {
+    "tabletop": _Suite("xarm7_tabletop", ("tabletop.env", "TabletopEnv"), ("tabletop.experts", "TabletopExpert")),
+    "metaworld": _Suite(
+        "sawyer_metaworld", ("metaworld.env", "MetaWorldEnv"), ("metaworld.experts", "MetaWorldExpert")
+    ),
+    "dmc": _Suite("cheetah_dmc", ("dmc.env", "CheetahEnv")),
+}
+SUITES: tuple[str, ...] = tuple(_SUITES)
+EMBODIMENTS: Mapping[str, str] = {name: suite.embodiment for name, suite in _SUITES.items()}
+"""Embodiment file of each suite, by its name in config/embodiments."""
 
 
 class Expert(Protocol):
@@ -34,27 +56,31 @@ def make_env(
     render_mode: str | None = None,
 ) -> gymnasium.Env[Any, Any]:
     """An environment without wrappers. Raises SuiteError for an unknown suite or task, or a bad ``config`` file."""
-    if suite == "tabletop":
-        from polytask_sim_bridge.suites.tabletop.env import TabletopEnv
-
-        return TabletopEnv(load_suite(suite, config), task, cameras, render_mode)
-    if suite == "metaworld":
-        from polytask_sim_bridge.suites.metaworld.env import MetaWorldEnv
-
-        return MetaWorldEnv(load_suite(suite, config), task, cameras, render_mode)
-    raise SuiteError(f"there is no suite {suite!r}; there are: {', '.join(SUITES)}")
+    made: gymnasium.Env[Any, Any] = _load(_suite(suite).environment)(
+        load_suite(suite, config), task, cameras, render_mode
+    )
+    return made
 
 
 def scripted_expert(suite: str, task: str) -> Expert:
-    """The scripted expert of a task. Raises SuiteError for an unknown suite or task."""
+    """The scripted expert of a task. Raises SuiteError for an unknown suite or task, or one without a script."""
+    expert = _suite(suite).expert
     load_suite(suite).task(task)
-    if suite == "tabletop":
-        from polytask_sim_bridge.suites.tabletop.experts import TabletopExpert
+    if expert is None:
+        raise SuiteError(f"suite {suite!r} has no scripted experts; docs/suites.md says how demonstrations are made")
+    made: Expert = _load(expert)(task)
+    return made
 
-        return TabletopExpert(task)
-    from polytask_sim_bridge.suites.metaworld.experts import MetaWorldExpert
 
-    return MetaWorldExpert(task)
+def _suite(name: str) -> _Suite:
+    if name not in _SUITES:
+        raise SuiteError(f"there is no suite {name!r}; there are: {', '.join(SUITES)}")
+    return _SUITES[name]
+
+
+def _load(where: tuple[str, str]) -> Any:
+    module, name = where
+    return getattr(importlib.import_module(f"{__package__}.{module}"), name)
 
 
 def register_suites() -> None:

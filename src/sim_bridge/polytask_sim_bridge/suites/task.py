@@ -27,6 +27,8 @@ class Task:
     """Control steps after which an episode is truncated."""
     features: tuple[Mapping[str, Any], ...] = ()
     """Relations between state entries that say how the task goes; read by the trainer's matching reward."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the suite's environment has to know of it besides, e.g. a length of the body."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,10 @@ def load_suite(name: str, path: Path | None = None) -> SuiteConfig:
 def _packaged(name: str) -> str:
     file = resources.files(__package__).joinpath(f"{name}.yaml")
     if not file.is_file():
-        raise SuiteError(f"there is no suite {name!r}; there are: tabletop, metaworld")
+        there = sorted(
+            entry.name[:-5] for entry in resources.files(__package__).iterdir() if entry.name.endswith(".yaml")
+        )
+        raise SuiteError(f"there is no suite {name!r}; there are: {', '.join(there)}")
     return file.read_text("utf-8")
 
 
@@ -97,6 +102,7 @@ def _parse(name: str, data: Mapping[str, Any]) -> SuiteConfig:
             instructions=_instructions(entry, data.get("templates", ("{}.",))),
             horizon=int(entry.get("horizon", horizon)),
             features=tuple(entry.get("features", data.get("features", ()))),
+            parameters=dict(entry.get("parameters", {})),
         )
     camera = data["camera"]
     config = SuiteConfig(

@@ -1,0 +1,1 @@
+"""The DeepMind Control Suite's cheetah with ten lengths of torso."""
