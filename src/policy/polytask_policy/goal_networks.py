@@ -8,22 +8,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polytask_policy.networks import Normaliser, mlp
+from polytask_policy.networks import Actor, Normaliser, mlp
 
 GOAL_SIZE = 64
 PICTURE_SIZE = 42
+TASK_SLOTS = 64
+"""Rows of the table of task names. Fixed, so that teaching one more task changes no shape."""
 
 
 class GoalEncoder(nn.Module):
     """Three projectors into one goal space of 64 numbers: sentences, pictures, task names.
 
     Each ends in a LayerNorm, so goals of every kind have the same length. The task embeddings serve as the tasks'
-    prototypes: distillation pulls the other two kinds towards them.
+    prototypes: distillation pulls the other two kinds towards them. Their table has a fixed number of rows, of which
+    the first ``taught`` are in use.
     """
 
-    def __init__(self, language_size: int, tasks: int) -> None:
-        """Make projectors for sentence vectors of ``language_size`` and for ``tasks`` task names."""
+    def __init__(self, language_size: int, taught: int) -> None:
+        """Make projectors for sentence vectors of ``language_size``; the first ``taught`` task names are in use."""
         super().__init__()
+        self.teach(taught)
         self.language = nn.Linear(language_size, GOAL_SIZE)
         self.picture = nn.Sequential(
             nn.Conv2d(3, 16, 3, stride=2),  # 42 -> 20
@@ -35,7 +39,16 @@ class GoalEncoder(nn.Module):
             nn.Flatten(),
             nn.Linear(32 * 4 * 4, GOAL_SIZE),
         )
-        self.task = nn.Embedding(tasks, GOAL_SIZE)
+        self.task = nn.Embedding(TASK_SLOTS, GOAL_SIZE)
+
+    def teach(self, taught: int) -> None:
+        """Use the first ``taught`` rows of the task table from now on; raises ValueError when it has fewer."""
+        if taught > TASK_SLOTS:
+            raise ValueError(
+                f"{taught} tasks are too many for one policy: its table holds {TASK_SLOTS}. Teach the others to a "
+                "second policy."
+            )
+        self.taught = taught
 
     def from_sentences(self, vectors: Tensor) -> Tensor:
         """Project sentence vectors float32 (B, L) to goals (B, 64)."""
@@ -50,11 +63,11 @@ class GoalEncoder(nn.Module):
         return functional.layer_norm(self.task(indices), (GOAL_SIZE,))
 
     def prototypes(self) -> Tensor:
-        """Return every task's goal, (K, 64)."""
-        return functional.layer_norm(self.task.weight, (GOAL_SIZE,))
+        """Return the goals of the K taught tasks, (K, 64)."""
+        return functional.layer_norm(self.task.weight[: self.taught], (GOAL_SIZE,))
 
     def similarities(self, goals: Tensor) -> Tensor:
-        """Return the cosine between goals (B, 64) and each task's prototype, (B, K), in [-1, 1]."""
+        """Return the cosine between goals (B, 64) and each taught task's prototype, (B, K), in [-1, 1]."""
         return functional.normalize(goals, dim=-1) @ functional.normalize(self.prototypes(), dim=-1).T
 
 
@@ -90,15 +103,30 @@ class GoalConditionedActor(nn.Module):
             values = functional.relu(linear(values) * (1 + gain) + shift)
         return torch.tanh(last(values))
 
-    @torch.inference_mode()
-    def for_goal(self, goal: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return weights (out, in) and biases (out,) of the plain perceptron that this actor is for one goal (64,)."""
+    def _at_goal(self, goal: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return weights (out, in) and biases (out,) of the layers, as the goal (64,) modulates them."""
         *inner, last = self._linears()
         layers = [
             (linear.weight * (1 + gain).unsqueeze(-1), linear.bias * (1 + gain) + shift)
             for linear, (gain, shift) in zip(inner, self._gains_and_shifts(goal), strict=True)
         ]
-        weight, bias = layers[0]
-        weight = weight / self.normaliser.scale
-        layers[0] = (weight, bias - weight @ self.normaliser.centre)
         return [*layers, (last.weight.clone(), last.bias.clone())]
+
+    @torch.inference_mode()
+    def for_goal(self, goal: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return the layers of the plain perceptron that this actor is for one goal (64,), the normaliser folded in."""
+        (weight, bias), *others = self._at_goal(goal)
+        weight = weight / self.normaliser.scale
+        return [(weight, bias - weight @ self.normaliser.centre), *others]
+
+    @torch.no_grad()
+    def at_goal(self, goal: Tensor) -> Actor:
+        """Return that perceptron as an expert's actor, which can be trained on."""
+        layers = self._at_goal(goal)
+        actor = Actor(len(self.normaliser.centre), len(layers[-1][1]), self.hidden)
+        actor.normaliser.load_state_dict(self.normaliser.state_dict())
+        plain = (layer for layer in actor.layers if isinstance(layer, nn.Linear))
+        for layer, (weight, bias) in zip(plain, layers, strict=True):
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
+        return actor

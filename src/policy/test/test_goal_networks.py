@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from polytask_policy.description import Description
-from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+from polytask_policy.goal_networks import TASK_SLOTS, GoalConditionedActor, GoalEncoder
 from polytask_policy.pictures import picture_fault, shrink
 from polytask_policy.unified import UnifiedPolicy
 
@@ -40,6 +40,25 @@ def test_the_policy_for_one_goal_is_the_network(taught: UnifiedPolicy) -> None:
             assert action.shape == (4,)
             assert action.dtype == np.float32
             assert np.allclose(action, wanted.numpy(), atol=1e-5)
+
+
+def test_the_expert_of_one_goal_is_the_network(taught: UnifiedPolicy) -> None:
+    taught.actor.normaliser.set(torch.randn(5), torch.rand(5) + 0.1)
+    goal = torch.from_numpy(taught.goal_from_task("box-open").embedding)
+    states = torch.randn(8, 5)
+    expert = taught.actor.at_goal(goal)
+    assert torch.allclose(expert(states), taught.actor(states, goal.expand(8, -1)), atol=1e-5)
+    assert all(parameter.requires_grad for parameter in expert.parameters())
+
+
+def test_the_table_of_tasks_has_a_fixed_size_and_says_when_it_is_full() -> None:
+    few, many = GoalEncoder(384, 2), GoalEncoder(384, TASK_SLOTS)
+    assert [p.shape for p in few.parameters()] == [p.shape for p in many.parameters()]
+    assert few.prototypes().shape == (2, 64)
+    few.teach(3)
+    assert few.similarities(torch.randn(5, 64)).shape == (5, 3)
+    with pytest.raises(ValueError, match=r"65 tasks are too many.*holds 64"):
+        few.teach(TASK_SLOTS + 1)
 
 
 def test_the_goal_decides(taught: UnifiedPolicy) -> None:
