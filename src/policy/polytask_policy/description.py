@@ -30,17 +30,31 @@ def _names_difference(what: str, own: Sequence[str], other: Sequence[str]) -> li
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """The camera pictures that a policy takes."""
+
+    camera: str
+    """Its name in the embodiment."""
+    size: int
+    """Pixels on either side of a frame, to which the camera's picture is brought."""
+    stack: int
+    """Frames seen at once: the newest and those just before it."""
+
+
+@dataclass(frozen=True)
 class Description:
     """What a policy was trained for.
 
     Attributes:
         suite: name of the suite, e.g. "tabletop".
         tasks: names of the tasks; an expert has one.
-        state_names: the n entries of the state, in order.
+        state_names: the n entries of the state that the policy takes, in order. Without pictures, these are the
+            robot's whole state.
         action_names: the k entries of the action, in order.
         instructions: for each task the sentences it was taught.
         descriptions: for each task a line for people.
         embodiment: the robot's embodiment file as a mapping.
+        pictures: the pictures that the policy takes; None: it sees the state alone.
 
     """
 
@@ -51,10 +65,14 @@ class Description:
     instructions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
     embodiment: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Pictures | None = None
 
     def to_meta(self) -> dict[str, Any]:
         """Return the JSON-able entries for a checkpoint's meta, with the versions that wrote it."""
-        return {**asdict(self), "versions": {"torch": str(torch.__version__), "python": platform.python_version()}}
+        entries = asdict(self)
+        if self.pictures is None:
+            del entries["pictures"]
+        return {**entries, "versions": {"torch": str(torch.__version__), "python": platform.python_version()}}
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> Description:
@@ -68,19 +86,37 @@ class Description:
                 instructions={task: tuple(lines) for task, lines in meta["instructions"].items()},
                 descriptions=dict(meta["descriptions"]),
                 embodiment=dict(meta["embodiment"]),
+                pictures=Pictures(**meta["pictures"]) if "pictures" in meta else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"the checkpoint's description lacks an entry: {error!r}") from None
 
-    def differences(self, state_names: Sequence[str], action_names: Sequence[str]) -> list[str]:
-        """Say how a robot with these names differs from the trained one; empty when the policy fits it."""
-        return _names_difference("state", self.state_names, state_names) + _names_difference(
-            "action", self.action_names, action_names
-        )
+    def columns(self, state_names: Sequence[str]) -> list[int]:
+        """Where the policy's entries stand in a robot's state of these names. Raises ValueError for a missing one."""
+        places = {name: place for place, name in enumerate(state_names)}
+        missing = [name for name in self.state_names if name not in places]
+        if missing:
+            raise ValueError(f"the robot's state lacks {', '.join(missing)}, which the policy takes")
+        return [places[name] for name in self.state_names]
 
-    def require_fit(self, state_names: Sequence[str], action_names: Sequence[str]) -> None:
+    def differences(
+        self, state_names: Sequence[str], action_names: Sequence[str], cameras: Sequence[str] = ()
+    ) -> list[str]:
+        """Say how a robot with these names differs from the trained one; empty when the policy fits it.
+
+        A policy with pictures finds its entries of the state by name; the robot may have others.
+        """
+        if self.pictures is not None:
+            state_names = [name for name in self.state_names if name in state_names]
+        found = _names_difference("state", self.state_names, state_names)
+        found += _names_difference("action", self.action_names, action_names)
+        if self.pictures is not None and self.pictures.camera not in cameras:
+            found.append(f"camera: the robot lacks '{self.pictures.camera}'")
+        return found
+
+    def require_fit(self, state_names: Sequence[str], action_names: Sequence[str], cameras: Sequence[str] = ()) -> None:
         """Raise CheckpointError, telling the differences, unless the policy fits a robot with these names."""
-        found = self.differences(state_names, action_names)
+        found = self.differences(state_names, action_names, cameras)
         if found:
             raise CheckpointError(
                 "this policy was trained for another robot: " + "; ".join(found) + ". Serve it with the embodiment "

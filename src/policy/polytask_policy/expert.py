@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_policy.description import Description
 from polytask_policy.networks import Actor
+from polytask_policy.pixel_networks import PixelActor
 
 KIND = "expert"
 
@@ -19,7 +20,7 @@ KIND = "expert"
 class ExpertPolicy:
     """One task's policy, deterministic: the mean action of its actor."""
 
-    def __init__(self, actor: Actor, description: Description) -> None:
+    def __init__(self, actor: Actor | PixelActor, description: Description) -> None:
         if len(description.tasks) != 1:
             raise ValueError(f"an expert has exactly one task, not {list(description.tasks)}")
         if (actor.state_size, actor.action_size) != (len(description.state_names), len(description.action_names)):
@@ -27,6 +28,8 @@ class ExpertPolicy:
                 f"the actor is {actor.state_size} -> {actor.action_size}, the description names "
                 f"{len(description.state_names)} state and {len(description.action_names)} action entries"
             )
+        if (actor.pictures if isinstance(actor, PixelActor) else None) != description.pictures:
+            raise ValueError(f"the actor does not take the pictures that the description names: {description.pictures}")
         self.actor = actor.eval()
         self.description = description
 
@@ -42,6 +45,8 @@ class ExpertPolicy:
             "action_size": self.actor.action_size,
             "hidden": list(self.actor.hidden),
         }
+        if isinstance(self.actor, PixelActor):
+            network["feature"] = self.actor.encoder.feature
         meta = {"kind": KIND, "network": network, **self.description.to_meta(), **extra}
         save_checkpoint(folder, self.actor.state_dict(), meta)
 
@@ -52,14 +57,25 @@ class ExpertPolicy:
         description = Description.from_meta(meta)
         try:
             network = meta["network"]
-            actor = Actor(int(network["state_size"]), int(network["action_size"]), tuple(network["hidden"]))
+            sizes = (int(network["state_size"]), int(network["action_size"]), tuple(network["hidden"]))
+            pictures = description.pictures
+            actor = PixelActor(pictures, *sizes, int(network["feature"])) if pictures else Actor(*sizes)
             actor.load_state_dict(tensors)
             return cls(actor, description)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the expert in {folder} does not fit its own description: {error}") from None
 
-    def act(self, state: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the action float32 (k,) or (B, k), in [-1, 1], for a state float32 (n,) or states (B, n)."""
+    def act(self, state: NDArray[np.float32], pictures: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
+        """Return the action float32 (k,) or (B, k), in [-1, 1], for a state float32 (n,) or states (B, n).
+
+        ``pictures`` are the stacked frames uint8 (3 stack, size, size) or (B, ...) of a policy that takes them; a
+        :class:`~polytask_policy.view.View` gives both.
+        """
+        inputs = [torch.from_numpy(np.asarray(state, dtype=np.float32))]
+        if self.description.pictures is not None:
+            if pictures is None:
+                raise ValueError(f"the expert of '{self.task}' needs pictures")
+            inputs.append(torch.from_numpy(pictures))
         with torch.inference_mode():
-            action: NDArray[np.float32] = self.actor(torch.from_numpy(np.asarray(state, dtype=np.float32))).numpy()
+            action: NDArray[np.float32] = self.actor(*inputs).numpy()
         return action

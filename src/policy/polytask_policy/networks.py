@@ -64,4 +64,9 @@ class Actor(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """Return the mean action for each state."""
-        return torch.tanh(self.layers(self.normaliser(state)))
+        return torch.tanh(self.layers(self.see(state)))
+
+    def see(self, state: Tensor) -> Tensor:
+        """Return what the perceptron and the critics take, float32 (..., n)."""
+        normalised: Tensor = self.normaliser(state)
+        return normalised

@@ -1,0 +1,79 @@
+"""Networks of policies that see: an encoder of camera frames, and an actor on its features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from polytask_policy.description import Pictures
+from polytask_policy.networks import Normaliser, mlp
+
+CHANNELS = 32
+STRIDES = (2, 1, 1, 1)
+SMALLEST_SIZE = 15
+"""Pixels; below, nothing is left after the convolutions."""
+
+
+class PixelEncoder(nn.Module):
+    """Stacked frames uint8 (..., 3 stack, size, size) -> features float32 (..., feature) in [-1, 1].
+
+    The papers' encoder: four convolutions of 3x3, then a linear layer, LayerNorm and tanh. A goal picture goes through
+    it as a stack of one frame repeated.
+    """
+
+    def __init__(self, pictures: Pictures, feature: int) -> None:
+        super().__init__()
+        if pictures.size < SMALLEST_SIZE:
+            raise ValueError(f"pictures must be at least {SMALLEST_SIZE} pixels wide, not {pictures.size}")
+        self.feature = feature
+        layers: list[nn.Module] = []
+        channels, side = 3 * pictures.stack, pictures.size
+        for stride in STRIDES:
+            convolution = nn.Conv2d(channels, CHANNELS, 3, stride)
+            nn.init.orthogonal_(convolution.weight, nn.init.calculate_gain("relu"))
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+            layers += [convolution, nn.ReLU()]
+            channels, side = CHANNELS, (side - 3) // stride + 1
+        self.convolutions = nn.Sequential(*layers)
+        self.projection = nn.Sequential(mlp((channels * side * side, feature)), nn.LayerNorm(feature), nn.Tanh())
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the features of each stack."""
+        lead = pictures.shape[:-3]
+        x = pictures.reshape(-1, *pictures.shape[-3:]).float() / 255.0 - 0.5
+        features: Tensor = self.projection(self.convolutions(x).flatten(1))
+        return features.reshape(*lead, self.feature)
+
+
+class PixelActor(nn.Module):
+    """An expert's policy from pictures and some entries of the state: mean action float32 (..., k) in [-1, 1].
+
+    DrQ-v2's actor: a perceptron with ReLU and a final tanh on the encoder's features beside the normalised state.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        state_size: int,
+        action_size: int,
+        hidden: Sequence[int] = (256, 256),
+        feature: int = 64,
+    ) -> None:
+        super().__init__()
+        self.pictures = pictures
+        self.state_size = state_size
+        self.action_size = action_size
+        self.hidden = tuple(hidden)
+        self.encoder = PixelEncoder(pictures, feature)
+        self.normaliser = Normaliser(state_size)
+        self.layers = mlp((feature + state_size, *hidden, action_size))
+
+    def forward(self, state: Tensor, pictures: Tensor) -> Tensor:
+        """Return the mean action for states float32 (..., n) and stacked frames uint8 (..., 3 stack, size, size)."""
+        return torch.tanh(self.layers(self.see(state, pictures)))
+
+    def see(self, state: Tensor, pictures: Tensor) -> Tensor:
+        """Return what the perceptron and the critics take, float32 (..., feature + n)."""
+        return torch.cat([self.encoder(pictures), self.normaliser(state)], dim=-1)
