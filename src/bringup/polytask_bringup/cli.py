@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from polytask_bringup.commands import ask, bench, check, demo, learning, nodes, recording
+from polytask_bringup.commands import ask, bench, check, demo, experiment, learning, nodes, recording
 
 app = typer.Typer(
     name="polytask",
@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, recording, learning, nodes, ask, check, bench):
+for module in (demo, recording, learning, experiment, nodes, ask, check, bench):
     module.register(app)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import signal
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,9 @@ from rich.progress import TimeRemainingColumn as Remaining
 
 from polytask_trainer.jobs import Job
 from polytask_trainer.worker import Ending, Worker
+
+MOST_BARS = 20
+"""With more jobs than this, a bar leaves when its job has finished."""
 
 
 class JobEnded(Exception):
@@ -25,10 +29,19 @@ class JobEnded(Exception):
         self.ending = ending
 
 
-def run_jobs(jobs: Mapping[str, Job], console: Console, parallel: int = 1) -> dict[str, dict[str, Any]]:
+def run_jobs(
+    jobs: Mapping[str, Job],
+    console: Console,
+    parallel: int = 1,
+    *,
+    needs: Mapping[str, Sequence[str]] | None = None,
+    seconds: float | None = None,
+    on_result: Callable[[str], None] | None = None,
+) -> dict[str, dict[str, Any]]:
     """Run jobs by title, at most ``parallel`` at once, each in a process of its own; gives their results.
 
-    Ctrl-C, SIGTERM and the failure of one have all that run save their state and end.
+    They start in their order, each once those that it ``needs`` have finished. Ctrl-C, SIGTERM, the failure of one and
+    the passing of ``seconds`` have all that run save their state and end. ``on_result`` gets each title that finished.
 
     Raises:
         JobEnded: one was stopped, was refused or failed.
@@ -41,13 +54,21 @@ def run_jobs(jobs: Mapping[str, Job], console: Console, parallel: int = 1) -> di
     bars: dict[str, TaskID] = {}
     ended: JobEnded | None = None
     stopping = False
+    alarm = threading.Timer(seconds or 0.0, messages.put, [("", None)])
+    alarm.daemon = True
+    if seconds is not None:
+        alarm.start()
+
+    def next_waiting() -> str | None:
+        return next((one for one in waiting if all(need in results for need in (needs or {}).get(one, ()))), None)
+
     try:
         with Progress(*columns, console=console) as progress:
             while workers or (waiting and not stopping):
-                while waiting and len(workers) < parallel and not stopping:
-                    title = waiting.pop(0)
-                    bars[title] = progress.add_task(title, total=None)
-                    workers[title] = _start(jobs[title], title, messages)
+                while len(workers) < parallel and not stopping and (ready := next_waiting()) is not None:
+                    waiting.remove(ready)
+                    bars[ready] = progress.add_task(ready, total=None)
+                    workers[ready] = _start(jobs[ready], ready, messages)
                 title, message = messages.get()
                 if isinstance(message, dict):
                     text = ", ".join([title, *describe(message)])
@@ -59,6 +80,9 @@ def run_jobs(jobs: Mapping[str, Job], console: Console, parallel: int = 1) -> di
                     del workers[title]
                     if message.how == "finished":
                         results[title] = message.result
+                        progress.update(bars[title], visible=len(jobs) <= MOST_BARS)
+                        if on_result is not None:
+                            on_result(title)
                         continue
                     ended = ended or JobEnded(title, message)
                 if not stopping:
@@ -67,6 +91,7 @@ def run_jobs(jobs: Mapping[str, Job], console: Console, parallel: int = 1) -> di
                         progress.update(bars[name], description=f"{name}: saving")
                         worker.stop()
     finally:
+        alarm.cancel()
         for worker in workers.values():
             worker.stop()
         for number, handler in handlers.items():

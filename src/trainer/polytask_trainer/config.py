@@ -89,6 +89,11 @@ def learn_config(data: Any, where: str = "settings") -> LearnConfig:
     return made
 
 
+def read_settings(kind: type[Any], data: Any, where: str) -> Any:
+    """Build a dataclass from a mapping: known names, numbers where numbers belong. Raises ConfigError."""
+    return _made(kind, _checked(kind, data, where), where)
+
+
 def _checked(kind: type, data: Any, where: str) -> dict[str, Any]:
     """Return ``data`` as keyword arguments of the dataclass ``kind``: known names, numbers where numbers belong."""
     if not isinstance(data, Mapping):

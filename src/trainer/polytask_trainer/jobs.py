@@ -85,8 +85,19 @@ class EvaluateJob:
     """Number of the first start; the same numbers are the same starts for every policy."""
 
 
-Job = LearnJob | DistillJob | EvaluateJob
-KINDS: Mapping[str, type[Any]] = {kind.kind: kind for kind in (LearnJob, DistillJob, EvaluateJob)}
+@dataclass(frozen=True)
+class RunJob:
+    """Do one run of an experiment."""
+
+    kind: ClassVar[str] = "run"
+    run: Mapping[str, Any]
+    """``Run.to_json()`` of polytask_trainer.experiments.run."""
+    root: str
+    """Folder of the runs' folders."""
+
+
+Job = LearnJob | DistillJob | EvaluateJob | RunJob
+KINDS: Mapping[str, type[Any]] = {kind.kind: kind for kind in (LearnJob, DistillJob, EvaluateJob, RunJob)}
 
 
 def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
@@ -110,6 +121,9 @@ def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, A
     try:
         if isinstance(job, EvaluateJob):
             return _evaluate(job, progress, should_stop)
+        if isinstance(job, RunJob):
+            with _alone_in(Path(job.root) / job.run["name"]):
+                return _run(job, progress, should_stop)
         with _alone_in(Path(job.output).expanduser()):
             if isinstance(job, LearnJob):
                 return _learn(job, progress, should_stop)
@@ -220,6 +234,12 @@ def _distill(job: DistillJob, on_progress: Progress, should_stop: ShouldStop) ->
         should_stop=should_stop,
     )
     return {"finished": result.finished, "steps": result.steps, "loss": result.loss, "output": job.output}
+
+
+def _run(job: RunJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
+    from polytask_trainer.experiments.run import execute
+
+    return {"finished": execute(job.run, Path(job.root), on_progress, should_stop)}
 
 
 def _evaluate(job: EvaluateJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:

@@ -1,0 +1,84 @@
+"""The runs that PolyTask's experiments are made of, and share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from polytask_trainer.experiments.plan import read_budget
+from polytask_trainer.experiments.run import Run
+
+WORKS = "polytask_trainer.experiments.works"
+
+
+@dataclass(frozen=True)
+class Experts:
+    """How experts are learned at a budget (``config/experiments/experts.yaml``), the same in all experiments."""
+
+    learn: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """For each suite, what differs from its settings in config/trainer."""
+    demonstrations: int = 1
+    episodes: int = 25
+    """Fresh starts on which each is judged."""
+
+
+def learn_settings(experts: Experts, suite: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Settings of learning on ``suite``, all of them, without the seed; ``changes`` may hold mappings of parts."""
+    from polytask_trainer.config import learn_config
+    from polytask_trainer.jobs import LearnJob
+    from polytask_trainer.jobs import learn_settings as of_suite
+
+    settings = dataclasses.asdict(of_suite(LearnJob("", "", "", suite=suite)))
+    for more in (experts.learn.get(suite, {}), changes or {}):
+        for name, value in more.items():
+            settings[name] = {**settings[name], **value} if isinstance(value, Mapping) else value
+    settings = dataclasses.asdict(learn_config(settings))
+    del settings["seed"]
+    return settings
+
+
+def expert(
+    budget: str, suite: str, task: str, seed: int, changes: Mapping[str, Any] | None = None, name: str = "expert"
+) -> Run:
+    """Learn an expert and judge it; ``name`` tells variants with ``changes`` of the settings apart."""
+    experts: Experts = read_budget("experts", budget, Experts)
+    config = {
+        "suite": suite,
+        "task": task,
+        "demonstrations": experts.demonstrations,
+        "learn": learn_settings(experts, suite, changes),
+        "episodes": experts.episodes,
+    }
+    return Run(f"{name} {suite} {task}", f"{WORKS}:expert", config, seed)
+
+
+def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int]) -> Run:
+    """Clone from one and from several demonstrations, and judge."""
+    experts: Experts = read_budget("experts", budget, Experts)
+    learn = learn_settings(experts, suite)
+    config = {
+        "suite": suite,
+        "task": task,
+        "demonstrations": list(counts),
+        "learn": {"cloning": learn["cloning"], "agent": {"hidden": learn["agent"]["hidden"]}},
+        "episodes": experts.episodes,
+    }
+    return Run(f"clones {suite} {task}", f"{WORKS}:clones", config, seed)
+
+
+def distilled(budget: str, suite: str, tasks: Sequence[str], seed: int, steps: int) -> Run:
+    """Distil the experts of ``tasks``; ``steps`` 0: the default."""
+    from polytask_trainer.distill_config import DistillConfig
+
+    config = dataclasses.asdict(DistillConfig(steps=steps or DistillConfig.steps))
+    del config["seed"]
+    needs = tuple(expert(budget, suite, task, seed) for task in tasks)
+    return Run(f"distilled {suite}", f"{WORKS}:distilled", {"distill": config}, seed, needs)
+
+
+def asked(policy: Run, suite: str, tasks: Sequence[str], kinds: Sequence[str], episodes: int) -> Run:
+    """Ask a distilled policy in several ways."""
+    config = {"suite": suite, "tasks": list(tasks), "kinds": list(kinds), "episodes": episodes}
+    return Run(f"asked {suite}", f"{WORKS}:asked", config, policy.seed, (policy,))

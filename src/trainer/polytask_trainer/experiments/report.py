@@ -1,0 +1,123 @@
+"""From the JSON of finished runs to a page of tables, a CSV file and figures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polytask_policy.checkpoint import write_atomically
+from polytask_trainer.config import ConfigError
+from polytask_trainer.experiments.plan import experiment
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Document = Mapping[str, Any]
+"""The JSON of one run: title, work, config, seed, needs, versions, result."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an experiment shows.
+
+    Attributes:
+        sections: Markdown, in order.
+        rows: of the CSV file, all with the same columns.
+        figures: by file name (.png), what draws each into a list of ``panels`` axes.
+
+    """
+
+    sections: Sequence[str]
+    rows: Sequence[Mapping[str, Any]] = ()
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of ``panels`` axes side by side."""
+
+    draw: Callable[[Sequence[Axes]], None]
+    panels: int = 1
+    caption: str = ""
+
+
+def read_documents(folder: Path) -> list[Document]:
+    """Read the runs' JSON in ``folder``, in the order of their names. Raises ConfigError where there is none."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    if not found:
+        raise ConfigError(f"{folder}: no run has finished yet")
+    return found
+
+
+def select(documents: Iterable[Document], work: str, **config: Any) -> list[Document]:
+    """Runs of the function ``work`` with these entries of their configuration, in the order of their seeds."""
+    chosen = [
+        document
+        for document in documents
+        if document["work"].endswith(f":{work}") and all(document["config"].get(k) == v for k, v in config.items())
+    ]
+    return sorted(chosen, key=lambda document: (document["seed"], document["title"]))
+
+
+def write_report(name: str, budget: str, folder: Path) -> str:
+    """Write ``report.md``, ``report.csv`` and the figures beside the runs' JSON; gives the page. Raises ConfigError."""
+    documents = read_documents(folder)
+    report: Report = experiment(name).report(documents)
+    page = [
+        f"# {name}, budget {budget}",
+        (experiment(name).__doc__ or "").strip(),
+        f"```\n{_command(name, budget)}\n```",
+    ]
+    page += [_about(documents), *report.sections]
+    for file, figure in report.figures.items():
+        _draw(folder / file, figure)
+        page.append(f"![{figure.caption}]({file})")
+    text = "\n\n".join(page) + "\n"
+    write_atomically(folder / "report.md", text.encode())
+    if report.rows:
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, list(report.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(report.rows)
+        write_atomically(folder / "report.csv", buffer.getvalue().encode())
+    return text
+
+
+def _command(name: str, budget: str) -> str:
+    return f"./polytask experiment {name} --budget {budget}"
+
+
+def _about(documents: Sequence[Document]) -> str:
+    seeds = sorted({document["seed"] for document in documents})
+    versions = {
+        json.dumps({k: v for k, v in d["versions"].items() if k != "commit"}, sort_keys=True) for d in documents
+    }
+    said = ", ".join(f"{key} {value}" for key, value in json.loads(min(versions)).items())
+    more = f" and {len(versions) - 1} other sets of versions" if len(versions) > 1 else ""
+    return f"{len(documents)} runs, seeds {', '.join(map(str, seeds))}; {said}{more}."
+
+
+def _draw(path: Path, figure: Figure) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    canvas, axes = pyplot.subplots(1, figure.panels, figsize=(6.0 * figure.panels, 3.6), squeeze=False)
+    figure.draw(list(axes[0]))
+    canvas.tight_layout()
+    buffer = io.BytesIO()
+    canvas.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    pyplot.close(canvas)
+    write_atomically(path, buffer.getvalue())
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

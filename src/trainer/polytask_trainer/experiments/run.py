@@ -1,0 +1,182 @@
+"""A run: a piece of an experiment, known by what it does, its exact configuration and its seed."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import json
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from polytask_policy.checkpoint import write_atomically
+
+PACKAGES = (
+    "polytask_trainer",
+    "torch",
+    "numpy",
+    "scipy",
+    "mujoco",
+    "gymnasium",
+    "metaworld",
+    "dm_control",
+    "sentence-transformers",
+)
+DOCUMENT = "result.json"
+
+
+class Stopped(Exception):
+    """A run was told to stop; the same run carries on from what it kept."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes:
+        title: for people and file names; unique within an experiment for one seed.
+        work: function that does it, as "module:function"; it is called with a :class:`Context`.
+        config: JSON-able, everything that decides on the result; what is None is off, and left out.
+        seed: of everything random in it.
+        needs: runs whose folders and results it uses.
+
+    """
+
+    title: str
+    work: str
+    config: Mapping[str, Any]
+    seed: int
+    needs: tuple[Run, ...] = ()
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Equal for runs that do the same, also in different experiments."""
+        text = json.dumps(
+            [self.work, _without_none(self.config), self.seed, [need.digest for need in self.needs]], sort_keys=True
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def slug(self) -> str:
+        """Title and seed as a file name."""
+        return re.sub(r"[^a-z0-9.]+", "-", f"{self.title} {self.seed}".lower()).strip("-")
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.slug}-{self.digest}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What :func:`execute` takes; the runs it needs by name."""
+        return {
+            "title": self.title,
+            "name": self.name,
+            "work": self.work,
+            "config": _without_none(self.config),
+            "seed": self.seed,
+            "needs": [need.name for need in self.needs],
+        }
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_none(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(entry) for entry in value]
+    return value
+
+
+@dataclass
+class Context:
+    """What a run's function is given."""
+
+    config: Mapping[str, Any]
+    seed: int
+    folder: Path
+    """For whatever the run writes; the same in all sittings."""
+    needs: Sequence[Path]
+    """Folders of the runs that it needs, in their order."""
+    on_progress: Callable[[dict[str, Any]], None]
+    should_stop: Callable[[], bool]
+    _pieces: dict[str, Any] | None = field(default=None, repr=False)
+
+    def progress(self, step: int, total: int, phase: str = "") -> None:
+        """Tell how far it is."""
+        self.on_progress({"phase": phase, "step": step, "total_steps": total})
+
+    def piece(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return a JSON-able part of the result, made once in all sittings. Raises Stopped."""
+        path = self.folder / "pieces.json"
+        if self._pieces is None:
+            self._pieces = json.loads(path.read_text()) if path.exists() else {}
+        if name not in self._pieces:
+            if self.should_stop():
+                raise Stopped
+            self._pieces[name] = make()
+            write_atomically(path, json.dumps(self._pieces).encode())
+        return self._pieces[name]
+
+
+def finished(root: Path, run: Run) -> bool:
+    """Whether the run's result is there."""
+    return (root / run.name / DOCUMENT).is_file()
+
+
+def execute(
+    run: Mapping[str, Any],
+    root: Path,
+    on_progress: Callable[[dict[str, Any]], None],
+    should_stop: Callable[[], bool],
+) -> bool:
+    """Do a run (:meth:`Run.to_json`) in its folder under ``root``. False: stopped before its end.
+
+    The result's JSON says what was run, with which versions, and what came out; how long it took is in ``times.json``.
+    """
+    folder = root / run["name"]
+    if (folder / DOCUMENT).is_file():
+        return True
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    context = Context(
+        run["config"], run["seed"], folder, [root / need for need in run["needs"]], on_progress, should_stop
+    )
+    module, function = run["work"].split(":")
+    ended = False
+    try:
+        result = getattr(importlib.import_module(module), function)(context)
+        ended = True
+    except Stopped:
+        return False
+    finally:
+        _keep_time(folder / "times.json", time.monotonic() - began, ended)
+    document = {**run, "versions": versions(), "result": result}
+    write_atomically(folder / DOCUMENT, (json.dumps(document, indent=1) + "\n").encode())
+    return True
+
+
+def _keep_time(path: Path, seconds: float, ended: bool) -> None:
+    sittings = json.loads(path.read_text())["sittings"] if path.exists() else []
+    content = {"sittings": [*sittings, round(seconds, 1)], "ended": ended}
+    write_atomically(path, json.dumps(content).encode())
+
+
+def versions() -> dict[str, str]:
+    """Of Python, the packages that decide on results, and the commit, where there is one."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    here = Path(__file__).resolve().parent
+    commit = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if commit.returncode == 0:
+        found["commit"] = commit.stdout.strip()
+    return found

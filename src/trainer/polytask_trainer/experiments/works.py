@@ -1,0 +1,212 @@
+"""What PolyTask's runs do: learn an expert, clone, distil, ask. Each is called with a Context and gives its result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask_trainer.evaluate import Evaluation, evaluate, evaluation_seeds
+from polytask_trainer.experiments.demonstrations import first_start, result_pictures, scripted
+from polytask_trainer.experiments.run import Context, Stopped
+
+STARTS_PER_SEED = 10_000
+PICTURE_STARTS = 5_000
+"""Where, among a seed's starts, those of the goal pictures begin."""
+CURVE_POINTS = 24
+
+
+def starts(seed: int, episodes: int) -> range:
+    """Start seeds on which everything of run ``seed`` is judged; the same for all policies."""
+    return evaluation_seeds(episodes, seed * STARTS_PER_SEED)
+
+
+def figures(done: Evaluation) -> dict[str, Any]:
+    """An evaluation as it stands in a result."""
+    return {**done.to_json(), "mean_return": float(np.mean(done.returns))}
+
+
+def _describe(suite: str, task: str) -> Any:
+    from polytask_robot_io.embodiment import Embodiment, embodiments_folder
+    from polytask_sim_bridge.suites import EMBODIMENTS
+    from polytask_trainer.jobs import describe
+
+    return describe(suite, task, Embodiment.load(embodiments_folder() / f"{EMBODIMENTS[suite]}.yaml"))
+
+
+def expert(context: Context) -> dict[str, Any]:
+    """Learn an expert from ``demonstrations`` scripted episodes, and judge it on ``episodes`` fresh starts."""
+    from polytask_policy.expert import ExpertPolicy
+    from polytask_sim_bridge.suites import make_env
+    from polytask_trainer.config import learn_config
+    from polytask_trainer.learn import learn_expert
+
+    config = context.config
+    suite, task = config["suite"], config["task"]
+    shown = scripted(suite, task, config["demonstrations"], first_start(context.seed))
+    done = learn_expert(
+        learn_config({**config["learn"], "seed": context.seed}),
+        lambda: make_env(suite, task),
+        shown,
+        _describe(suite, task),
+        context.folder,
+        on_progress=context.on_progress,
+        should_stop=context.should_stop,
+    )
+    if not done.finished:
+        raise Stopped
+    env = make_env(suite, task)
+    try:
+        judged = evaluate(ExpertPolicy.load(context.folder).act, env, starts(context.seed, config["episodes"]))
+    finally:
+        env.close()
+    return {"steps": done.steps, "evaluation": figures(judged), "curve": curve(context.folder / "progress.jsonl")}
+
+
+def curve(path: Path) -> list[dict[str, float]]:
+    """The training log in at most 24 points: the step, and means over the episodes up to it."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    parts = np.array_split(np.arange(len(rows)), min(CURVE_POINTS, len(rows)))
+    return [
+        {
+            "step": rows[part[-1]]["step"],
+            "episode_reward": round(float(np.mean([rows[i]["episode_reward"] for i in part])), 4),
+            "success": round(float(np.mean([rows[i]["success"] for i in part])), 4),
+        }
+        for part in parts
+    ]
+
+
+def clones(context: Context) -> dict[str, Any]:
+    """Clone from each number in ``demonstrations`` of scripted episodes, without RL, and judge each clone."""
+    from polytask_sim_bridge.suites import make_env
+    from polytask_trainer.cloning import clone_expert
+    from polytask_trainer.config import learn_config
+
+    config = context.config
+    suite, task, counts = config["suite"], config["task"], config["demonstrations"]
+    shown = scripted(suite, task, max(counts), first_start(context.seed))
+    learn = learn_config({**config["learn"], "seed": context.seed})
+    env, results = make_env(suite, task), {}
+    try:
+        for number, count in enumerate(counts):
+            context.progress(number, len(counts), "cloning")
+
+            def judge(count: int = count) -> dict[str, Any]:
+                policy = clone_expert(learn, shown[:count], _describe(suite, task))
+                return figures(evaluate(policy.act, env, starts(context.seed, config["episodes"])))
+
+            results[str(count)] = context.piece(str(count), judge)
+    finally:
+        env.close()
+    return {"evaluations": results}
+
+
+def distilled(context: Context) -> dict[str, Any]:
+    """Distil the needed experts into one policy."""
+    from polytask_trainer.distill import distill
+    from polytask_trainer.distill_config import DistillConfig
+
+    done = distill(
+        DistillConfig(
+            **{**context.config["distill"], "hidden": tuple(context.config["distill"]["hidden"]), "seed": context.seed}
+        ),
+        list(context.needs),
+        context.folder,
+        on_progress=lambda at: context.progress(at.step, at.steps, "distilling"),
+        should_stop=context.should_stop,
+    )
+    if not done.finished:
+        raise Stopped
+    return {"steps": done.steps, "loss": done.loss}
+
+
+def asked(context: Context) -> dict[str, Any]:
+    """Ask the needed policy for every task in every way of ``kinds`` from the same starts.
+
+    Kinds: ``task`` (its name), ``words`` (taught sentences), ``heldout`` (sentences never taught), ``image`` (pictures
+    of results from other starts), and the controls ``none`` (no goal) and ``other`` (each other task's name in turn).
+    A refused goal is a failure, and counted.
+    """
+    from polytask_policy.unified import UnifiedPolicy
+    from polytask_sim_bridge.suites import make_env
+
+    config = context.config
+    policy = UnifiedPolicy.load(context.needs[0])
+    total = len(config["kinds"]) * len(config["tasks"])
+    results: dict[str, dict[str, Any]] = {}
+    for task in config["tasks"]:
+        env = make_env(config["suite"], task)
+        try:
+            for kind in config["kinds"]:
+                context.progress(sum(map(len, results.values())), total, f"{task}, asked by {kind}")
+                made = context.piece(f"{task}/{kind}", lambda: ask(policy, env, kind, task, context))  # noqa: B023
+                results.setdefault(kind, {})[task] = made
+        finally:
+            env.close()
+    return {"evaluations": results}
+
+
+def ask(policy: Any, env: Any, kind: str, task: str, context: Context) -> dict[str, Any]:
+    """Figures of ``policy`` on ``task`` asked by ``kind``, with the number of episodes whose goal was refused."""
+    goals = [_encoded(goal) for goal in _goals(policy, kind, task, context)]
+    seeds = starts(context.seed, context.config["episodes"])
+    parts, refused = [], 0
+    for index, seed in enumerate(seeds):
+        if context.should_stop():
+            raise Stopped
+        goal = goals[index % len(goals)]
+        if goal is None:
+            refused += 1
+            parts.append(Evaluation((seed,), (False,), (0,), (0.0,)))
+        else:
+            parts.append(evaluate(lambda state: policy.act(state, goal), env, [seed]))  # noqa: B023
+    names = ("seeds", "successes", "lengths", "returns")
+    return {
+        **figures(Evaluation(*(sum((getattr(part, name) for part in parts), ()) for name in names))),
+        "refused": refused,
+    }
+
+
+def _encoded(make: Callable[[], Any]) -> Any:
+    from polytask_policy.goals import UnknownGoal
+
+    try:
+        return make()
+    except UnknownGoal:
+        return None
+
+
+def _goals(policy: Any, kind: str, task: str, context: Context) -> list[Callable[[], Any]]:
+    """Ways to make the goals that are put in turn."""
+    suite, tasks = context.config["suite"], context.config["tasks"]
+    if kind == "none":
+        return [policy.no_goal]
+    if kind == "task":
+        return [lambda: policy.goal_from_task(task)]
+    if kind == "other":
+        return [lambda other=other: policy.goal_from_task(other) for other in tasks if other != task]  # type: ignore[misc]
+    if kind in ("words", "heldout"):
+        lines = policy.description.instructions[task] if kind == "words" else heldout(suite)[task]
+        return [lambda line=line: policy.goal_from_words(line) for line in lines]  # type: ignore[misc]
+    if kind == "image":
+        first = starts(context.seed, 1)[0] + PICTURE_STARTS + 100 * tasks.index(task)
+        pictures: list[NDArray[np.uint8]] = result_pictures(suite, task, context.config["episodes"], first)
+        return [lambda picture=picture: policy.goal_from_image(picture) for picture in pictures]  # type: ignore[misc]
+    raise ValueError(f"kinds are task, words, heldout, image, none and other, not {kind!r}")
+
+
+def heldout(suite: str) -> dict[str, Sequence[str]]:
+    """Sentences by task that are never taught. Raises FileNotFoundError for a suite without."""
+    import yaml
+
+    from polytask_robot_io.embodiment import embodiments_folder
+
+    found: dict[str, Sequence[str]] = yaml.safe_load(
+        (embodiments_folder().parent / "sentences" / f"{suite}_heldout.yaml").read_text()
+    )
+    return found
