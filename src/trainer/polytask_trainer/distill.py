@@ -3,61 +3,37 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils.tensorboard import SummaryWriter
 
-from polytask_policy.checkpoint import (
-    CheckpointError,
-    has_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
+from polytask_policy.checkpoint import CheckpointError, has_checkpoint, load_checkpoint
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
-from polytask_policy.unified import KIND, UnifiedPolicy
-from polytask_trainer.distill_batch import Batch, draw_batch, task_of_row
+from polytask_policy.unified import KIND
+from polytask_trainer.agents.bc import state_scales
+from polytask_trainer.cloning import units
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
-from polytask_trainer.distill_data import DistillError, SentenceEncoder, TeachingData, read_teaching_data
-
-RESUME_KIND = "distillation"
-KEPT_PICTURES = 32
-SMALLEST_SCALE = 0.01
-SHARPNESS = 10.0
+from polytask_trainer.distill_data import DistillError, SentenceEncoder, TeachingData, read_experts, teaching_data
+from polytask_trainer.memory import Memory, forget_others
+from polytask_trainer.teaching import Student, policy_of, teach
 
 
-class Student(nn.Module):
-    """The unified policy's networks while they are trained."""
+def new_student(data: TeachingData, config: DistillConfig) -> Student:
+    """Make a student at random.
 
-    def __init__(self, data: TeachingData, config: DistillConfig) -> None:
-        """Make the networks; the state normaliser is set from all replay states."""
-        super().__init__()
-        self.actor = GoalConditionedActor(data.states.shape[1], data.actions.shape[1], config.hidden)
-        self.goals = GoalEncoder(EMBEDDING_SIZE, len(data.description.tasks))
-        self.actor.normaliser.set(data.states.mean(0), data.states.std(0, correction=0).clamp(min=SMALLEST_SCALE))
-
-    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return (Eq. 2, alignment).
-
-        Eq. 2: L = E_t E_{s in D_t} || pi_t(s) - Pi(s, g_t) ||^2, here averaged over the action's entries. Alignment:
-        cross-entropy of the task, read from the cosines between the goals and all tasks' embeddings.
-        """
-        pictures = self.goals.from_pictures(batch.pictures)[batch.picture_rows]
-        asked = torch.cat([self.goals.from_sentences(batch.sentences), pictures])
-        goals = torch.cat([asked, self.goals.from_tasks(batch.tasks[len(asked) :])])
-        imitation = functional.mse_loss(self.actor(batch.states, goals), batch.actions)
-        cosines = self.goals.similarities(asked)
-        return imitation, functional.cross_entropy(SHARPNESS * cosines, batch.tasks[: len(asked)])
+    Its state is scaled by the entries' units, as the experts' is: what did not move in the first tasks may in a later
+    one, and the scale stays for good.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        actor = GoalConditionedActor(data.states.shape[1], data.actions.shape[1], config.hidden)
+        goals = GoalEncoder(EMBEDDING_SIZE, len(data.description.tasks))
+    actor.normaliser.set(data.states.mean(0), torch.from_numpy(state_scales(units(data.description))))
+    return Student(actor, goals)
 
 
 def _finished(output: Path, fingerprint: str) -> DistillResult | None:
@@ -73,54 +49,14 @@ def _finished(output: Path, fingerprint: str) -> DistillResult | None:
     return DistillResult(True, int(meta["steps"]), float(meta["loss"]))
 
 
-def _resume(folder: Path, fingerprint: str, student: Student, optimizer: torch.optim.Optimizer) -> int:
-    """Load the state of an interrupted run of the same inputs into student and optimiser; return its steps, or 0."""
-    try:
-        tensors, meta = load_checkpoint(folder, RESUME_KIND)
-    except CheckpointError:
-        return 0
-    if meta["fingerprint"] != fingerprint:
-        return 0
-    student.load_state_dict({name[8:]: value for name, value in tensors.items() if name.startswith("student.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("moments."):
-            _, index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(meta["step"])
-
-
-def _keep(folder: Path, fingerprint: str, step: int, student: Student, optimizer: torch.optim.Optimizer) -> None:
-    """Write what ``_resume`` reads."""
-    tensors = {f"student.{name}": value for name, value in student.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"moments.{index}.{key}": value for key, value in state.items()}
-    save_checkpoint(folder, tensors, {"kind": RESUME_KIND, "fingerprint": fingerprint, "step": step})
-
-
-def _policy(student: Student, data: TeachingData) -> UnifiedPolicy:
-    """Wrap the trained networks with the taught examples, a spread of at most 32 pictures per task."""
-    rows, start = [], 0
-    for count in data.picture_counts:
-        kept = np.unique(np.linspace(0, count - 1, KEPT_PICTURES).round().astype(int))
-        rows.append(torch.from_numpy(start + kept))
-        start += count
-    examples = {
-        "sentences": data.sentences,
-        "sentence_tasks": task_of_row(data.sentence_counts),
-        "pictures": (data.pictures[torch.cat(rows)] * 255).round().to(torch.uint8),
-        "picture_tasks": task_of_row([len(own) for own in rows]),
-    }
-    return UnifiedPolicy(student.actor, student.goals, data.description, examples)
-
-
-def _truncate_log(path: Path, step: int) -> None:
-    """Drop the lines of ``progress.jsonl`` after ``step``, which a resumed run writes again."""
-    if path.exists():
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        kept = "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step)
-        write_atomically(path, kept.encode())
+def save_taught(
+    output: Path, student: Student, data: TeachingData, memory: Memory, result: DistillResult, **extra: object
+) -> None:
+    """Write the policy with its memory; a reader sees the old policy and memory or the new ones."""
+    name = memory.save(output)
+    policy_of(student, data).save(output, memory=name, loss=result.loss, steps=result.steps, **extra)
+    forget_others(output, name)
+    shutil.rmtree(output / "training", ignore_errors=True)
 
 
 def distill(
@@ -132,50 +68,21 @@ def distill(
     should_stop: Callable[[], bool] | None = None,
     encode: SentenceEncoder | None = None,
 ) -> DistillResult:
-    """Distil the experts in the given folders into one policy in ``output``.
+    """Distil the experts in the given folders into one policy in ``output``, with a memory of what it was taught.
 
-    The same call carries on where an earlier one was stopped or killed, and ends with the same policy; every step draws
-    its batch from (seed, step). A finished one returns at once. ``encode`` turns sentences into vectors (the text model
-    when left out). Raises DistillError for experts that do not fit, TextModelError without a text model.
+    The same call carries on where an earlier one was stopped or killed, and ends with the same policy. A finished one
+    returns at once. ``encode`` turns sentences into vectors (the text model when left out). Raises DistillError for
+    experts that do not fit, TextModelError without a text model.
     """
-    began = time.monotonic()
-    data = read_teaching_data([Path(folder) for folder in experts], encode or TextEncoder().encode)
+    description, lessons = read_experts([Path(folder) for folder in experts])
+    memory = Memory(storage=config.storage).with_lessons(lessons)
+    data = teaching_data(description, lessons, encode or TextEncoder().encode)
     fingerprint = json.dumps([asdict(config), data.fingerprint])
     done = _finished(output, fingerprint)
     if done is not None:
         return done
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        student = Student(data, config)
-    optimizer = torch.optim.AdamW(student.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    training = output / "training"
-    step = _resume(training, fingerprint, student, optimizer)
-    log = output / "progress.jsonl"
-    _truncate_log(log, step)
-    losses: list[float] = []
-    loss = math.nan
-    with SummaryWriter(str(output / "log"), purge_step=step) as board:
-        while step < config.steps:
-            if should_stop is not None and should_stop():
-                _keep(training, fingerprint, step, student, optimizer)
-                return DistillResult(False, step, loss)
-            optimizer.param_groups[0]["lr"] = config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
-            imitation, alignment = student.losses(draw_batch(data, config, step))
-            optimizer.zero_grad()
-            torch.autograd.backward(imitation + config.alignment * alignment)
-            optimizer.step()
-            step += 1
-            losses.append(imitation.item())
-            if step % config.report_every == 0 or step == config.steps:
-                loss, losses = float(np.mean(losses)), []
-                board.add_scalar("distill/imitation", loss, step)
-                board.add_scalar("distill/alignment", alignment.item(), step)
-                with log.open("a") as file:
-                    file.write(json.dumps({"step": step, "loss": loss, "alignment": alignment.item()}) + "\n")
-                if on_progress is not None:
-                    on_progress(DistillProgress(step, config.steps, loss, time.monotonic() - began))
-            if step % config.save_every == 0 and step < config.steps:
-                _keep(training, fingerprint, step, student, optimizer)
-    _policy(student, data).save(output, fingerprint=fingerprint, loss=loss, steps=step, seed=config.seed)
-    shutil.rmtree(training, ignore_errors=True)
-    return DistillResult(True, step, loss)
+    student = new_student(data, config)
+    result = teach(config, student, data, output, fingerprint, on_progress=on_progress, should_stop=should_stop)
+    if result.finished:
+        save_taught(output, student, data, memory, result, fingerprint=fingerprint, seed=config.seed)
+    return result

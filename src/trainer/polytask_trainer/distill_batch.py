@@ -66,7 +66,7 @@ def _sentences(rng: np.random.Generator, tasks: NDArray[np.int64], data: Teachin
 
 def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: TeachingData, shift: int) -> Tensor:
     """Draw a goal picture of each task, shifted by up to ``shift`` pixels and made brighter or darker."""
-    chosen = data.pictures[_rows(rng, tasks, data.picture_counts)]
+    chosen = data.pictures[_rows(rng, tasks, data.picture_counts)].float() / 255
     count, _, height, width = chosen.shape
     padded = functional.pad(chosen, (shift,) * 4, mode="replicate")
     corners = rng.integers(2 * shift + 1, size=(count, 2)).tolist()
@@ -80,14 +80,15 @@ def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: Teaching
     return (moved * gain).clamp(0, 1)
 
 
-def draw_batch(data: TeachingData, config: DistillConfig, step: int) -> Batch:
-    """Draw the batch of a step: task, goal kind, replay state and goal, each uniformly at random."""
+def draw_batch(data: TeachingData, config: DistillConfig, step: int, drawn: Sequence[int] | None = None) -> Batch:
+    """Draw the batch of a step: task (of those ``drawn``), goal kind, state and goal, each uniformly at random."""
     rng = np.random.default_rng([config.seed, step])
+    among = np.arange(len(data.state_counts)) if drawn is None else np.asarray(drawn)
     words, pictures, names = np.bincount(rng.integers(KINDS, size=config.batch), minlength=KINDS)
-    picture_tasks = rng.integers(len(data.state_counts), size=config.pictures)
+    picture_tasks = among[rng.integers(len(among), size=config.pictures)]
     picture_rows = rng.integers(config.pictures, size=pictures)
-    word_tasks = rng.integers(len(data.state_counts), size=words)
-    name_tasks = rng.integers(len(data.state_counts), size=names)
+    word_tasks = among[rng.integers(len(among), size=words)]
+    name_tasks = among[rng.integers(len(among), size=names)]
     tasks = np.concatenate([word_tasks, picture_tasks[picture_rows], name_tasks])
     rows = _rows(rng, tasks, data.state_counts)
     return Batch(

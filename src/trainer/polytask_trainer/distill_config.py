@@ -19,6 +19,7 @@ class DistillConfig:
         alignment: weight of the loss that draws sentences and pictures to their task's embedding, beside Eq. 2.
         sentence_noise: length of the random vector added to a sentence's unit vector, so that paraphrases work.
         picture_shift: largest random shift of a goal picture, in pixels of 42.
+        storage: replay samples that the policy's memory keeps, of all tasks together, for learning more later; 0: all.
         seed: of weights and samples; the same seed gives the same policy.
         save_every: steps between resumable checkpoints.
         report_every: steps between progress reports.
@@ -34,6 +35,7 @@ class DistillConfig:
     alignment: float = 0.05
     sentence_noise: float = 0.6
     picture_shift: int = 3
+    storage: int = 0
     seed: int = 0
     save_every: int = 500
     report_every: int = 50
@@ -43,7 +45,7 @@ class DistillConfig:
         for name in ("steps", "batch", "pictures", "learning_rate", "save_every", "report_every"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("weight_decay", "alignment", "sentence_noise", "picture_shift", "seed"):
+        for name in ("weight_decay", "alignment", "sentence_noise", "picture_shift", "storage", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, it is {getattr(self, name)}")
 

@@ -1,11 +1,11 @@
-"""What distillation learns from: the experts' replay states with relabelled actions, sentences and goal pictures."""
+"""What a policy is taught from: of each task, states with its expert's actions, sentences and goal pictures."""
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,29 @@ SentenceEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 class DistillError(Exception):
-    """The experts cannot be distilled together; the message names the folder and the reason."""
+    """Experts or a policy cannot be taught together; the message names the folder and the reason."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one task is taught from.
+
+    Attributes:
+        task: its name.
+        states: float32 (N, n), states of its expert's replay.
+        actions: float32 (N, k), the expert's action in each of them (Algorithm 2, line "relabel").
+        pictures: uint8 (P, 3, 42, 42), of its result.
+        lots: float64 (N,), uniform in [0, 1), drawn once for each sample; the highest are forgotten first.
+        source: digest of task and whole replay; a lesson of which a part was forgotten keeps it.
+
+    """
+
+    task: str
+    states: Tensor
+    actions: Tensor
+    pictures: Tensor
+    lots: Tensor
+    source: str
 
 
 @dataclass(frozen=True)
@@ -31,16 +53,18 @@ class TeachingData:
 
     Attributes:
         description: of the student.
-        states: float32 (N, n), the experts' replay states.
-        actions: float32 (N, k), each the action of the state's own expert (Algorithm 2, line "relabel").
+        lessons: of each task.
+        states: float32 (N, n), of all lessons.
+        actions: float32 (N, k).
         state_counts: number of states of each task.
         sentences: float32 (S, 384), encoded taught sentences; sentence_counts as above.
-        pictures: float32 (P, 3, 42, 42) in [0, 1]; picture_counts as above.
+        pictures: uint8 (P, 3, 42, 42); picture_counts as above.
         fingerprint: changes with any of the inputs.
 
     """
 
     description: Description
+    lessons: tuple[Lesson, ...]
     states: Tensor
     actions: Tensor
     state_counts: tuple[int, ...]
@@ -88,70 +112,96 @@ def read_pictures(folder: Path) -> NDArray[np.uint8]:
     return pictures.astype(np.uint8, copy=False)
 
 
-def _load_experts(folders: Sequence[Path]) -> list[ExpertPolicy]:
-    if not folders:
-        raise DistillError("no experts were given: name the folders written by learning each task")
+def read_lesson(folder: Path) -> tuple[Description, Lesson]:
+    """Read an expert's run folder and relabel its replay; raises DistillError where it lacks something."""
     try:
-        experts = [ExpertPolicy.load(folder) for folder in folders]
+        expert = ExpertPolicy.load(folder)
     except CheckpointError as error:
         raise DistillError(str(error)) from None
-    first = experts[0].description
-    seen: dict[str, Path] = {}
-    for folder, expert in zip(folders, experts, strict=True):
-        own = expert.description
-        if expert.task in seen:
-            raise DistillError(
-                f"{folder} and {seen[expert.task]} are both experts of '{expert.task}'; give one of them"
-            )
-        seen[expert.task] = folder
-        if own.suite != first.suite:
-            raise DistillError(f"{folder} was learned on suite '{own.suite}', {folders[0]} on '{first.suite}'")
-        differing = first.differences(own.state_names, own.action_names)
-        differing += [
-            f"embodiment: '{key}' differs"
-            for key in sorted({*first.embodiment, *own.embodiment})
-            if first.embodiment.get(key) != own.embodiment.get(key)
-        ]
-        if differing:
-            raise DistillError(f"{folder} was learned on another robot than {folders[0]}: {'; '.join(differing)}")
-        if not own.instructions.get(expert.task):
-            raise DistillError(
-                f"{folder} holds no instructions for '{expert.task}': a sentence is needed to teach words"
-            )
-    return experts
-
-
-def read_teaching_data(folders: Sequence[Path], encode: SentenceEncoder) -> TeachingData:
-    """Read the experts' folders, relabel their replay states and encode their sentences.
-
-    Raises DistillError where a folder lacks something or the experts do not fit together.
-    """
-    experts = _load_experts(folders)
-    first = experts[0].description
-    description = Description(
-        suite=first.suite,
-        tasks=tuple(expert.task for expert in experts),
-        state_names=first.state_names,
-        action_names=first.action_names,
-        instructions={expert.task: tuple(expert.description.instructions[expert.task]) for expert in experts},
-        descriptions={expert.task: expert.description.descriptions.get(expert.task, "") for expert in experts},
-        embodiment=first.embodiment,
+    if not expert.description.instructions.get(expert.task):
+        raise DistillError(f"{folder} holds no instructions for '{expert.task}': a sentence is needed to teach words")
+    states = read_states(folder, len(expert.description.state_names))
+    actions = expert.act(states)
+    pictures = (shrink(read_pictures(folder)) * 255).round().to(torch.uint8)
+    source = _digest(expert.task.encode(), states, actions, pictures.numpy())
+    lots = np.random.default_rng(int(source, 16)).random(len(states))
+    lesson = Lesson(
+        task=expert.task,
+        states=torch.from_numpy(states),
+        actions=torch.from_numpy(actions),
+        pictures=pictures,
+        lots=torch.from_numpy(lots),
+        source=source,
     )
-    states = [read_states(folder, len(first.state_names)) for folder in folders]
-    actions = [expert.act(own) for expert, own in zip(experts, states, strict=True)]
-    pictures = [read_pictures(folder) for folder in folders]
-    lines = [line for expert in experts for line in description.instructions[expert.task]]
-    fingerprint = hashlib.sha256(repr((description.tasks, lines)).encode())
-    for array in (*states, *actions, *pictures):
-        fingerprint.update(np.ascontiguousarray(array).data)
+    return expert.description, lesson
+
+
+def require_same_robot(one: Description, other: Description, folder: Path, first: str) -> None:
+    """Raise DistillError unless ``other``, read from ``folder``, is of the suite and the robot of ``one``."""
+    if other.suite != one.suite:
+        raise DistillError(f"{folder} was learned on suite '{other.suite}', {first} on '{one.suite}'")
+    differing = one.differences(other.state_names, other.action_names)
+    differing += [
+        f"embodiment: '{key}' differs"
+        for key in sorted({*one.embodiment, *other.embodiment})
+        if one.embodiment.get(key) != other.embodiment.get(key)
+    ]
+    if differing:
+        raise DistillError(f"{folder} was learned on another robot than {first}: {'; '.join(differing)}")
+
+
+def with_task(taught: Description, new: Description) -> Description:
+    """Return the description of a policy that is taught an expert's task too, the new one last."""
+    [task] = new.tasks
+    return replace(
+        taught,
+        tasks=taught.tasks if task in taught.tasks else (*taught.tasks, task),
+        instructions={**taught.instructions, task: tuple(new.instructions[task])},
+        descriptions={**taught.descriptions, task: new.descriptions.get(task, "")},
+    )
+
+
+def read_experts(folders: Sequence[Path]) -> tuple[Description, list[Lesson]]:
+    """Read experts' run folders; raises DistillError where one lacks something or they do not fit together."""
+    if not folders:
+        raise DistillError("no experts were given: name the folders written by learning each task")
+    read = [read_lesson(folder) for folder in folders]
+    description = read[0][0]
+    seen: dict[str, Path] = {}
+    for folder, (own, lesson) in zip(folders, read, strict=True):
+        if lesson.task in seen:
+            raise DistillError(
+                f"{folder} and {seen[lesson.task]} are both experts of '{lesson.task}'; give one of them"
+            )
+        seen[lesson.task] = folder
+        require_same_robot(description, own, folder, str(folders[0]))
+        description = with_task(description, own)
+    return description, [lesson for _, lesson in read]
+
+
+def teaching_data(description: Description, lessons: Sequence[Lesson], encode: SentenceEncoder) -> TeachingData:
+    """Put lessons in the order of ``description.tasks`` together, with their encoded sentences."""
+    lines = [line for task in description.tasks for line in description.instructions[task]]
     return TeachingData(
         description=description,
-        states=torch.from_numpy(np.concatenate(states)),
-        actions=torch.from_numpy(np.concatenate(actions)),
-        state_counts=tuple(len(own) for own in states),
+        lessons=tuple(lessons),
+        states=torch.cat([lesson.states for lesson in lessons]),
+        actions=torch.cat([lesson.actions for lesson in lessons]),
+        state_counts=tuple(len(lesson.states) for lesson in lessons),
         sentences=torch.from_numpy(encode(lines)),
         sentence_counts=tuple(len(description.instructions[task]) for task in description.tasks),
-        pictures=torch.cat([shrink(own) for own in pictures]),
-        picture_counts=tuple(len(own) for own in pictures),
-        fingerprint=fingerprint.hexdigest(),
+        pictures=torch.cat([lesson.pictures for lesson in lessons]),
+        picture_counts=tuple(len(lesson.pictures) for lesson in lessons),
+        fingerprint=_digest(repr((description.tasks, lines)).encode(), *map(_content, lessons)),
     )
+
+
+def _content(lesson: Lesson) -> bytes:
+    return _digest(lesson.states.numpy(), lesson.actions.numpy(), lesson.pictures.numpy()).encode()
+
+
+def _digest(*parts: bytes | NDArray[np.generic]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).data)
+    return digest.hexdigest()

@@ -65,6 +65,24 @@ class DistillJob:
     steps: int = 0
     """Gradient steps; 0: the default."""
     seed: int = 0
+    storage: int = 0
+    """Replay samples that the policy remembers, of all tasks together; 0: all."""
+
+
+@dataclass(frozen=True)
+class AssimilateJob:
+    """Teach a unified policy the task of one more expert, in place."""
+
+    kind: ClassVar[str] = "assimilate"
+    expert: str
+    """Run folder of a learn job."""
+    output: str
+    """Folder of the unified policy."""
+    steps: int = 0
+    """Gradient steps; 0: the default."""
+    seed: int = 0
+    rehearse: bool = True
+    """False: plain fine-tuning, which forgets; a baseline for experiments."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +114,9 @@ class RunJob:
     """Folder of the runs' folders."""
 
 
-Job = LearnJob | DistillJob | EvaluateJob | RunJob
-KINDS: Mapping[str, type[Any]] = {kind.kind: kind for kind in (LearnJob, DistillJob, EvaluateJob, RunJob)}
+Job = LearnJob | DistillJob | AssimilateJob | EvaluateJob | RunJob
+_KINDS = (LearnJob, DistillJob, AssimilateJob, EvaluateJob, RunJob)
+KINDS: Mapping[str, type[Any]] = {kind.kind: kind for kind in _KINDS}
 
 
 def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
@@ -127,6 +146,8 @@ def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, A
         with _alone_in(Path(job.output).expanduser()):
             if isinstance(job, LearnJob):
                 return _learn(job, progress, should_stop)
+            if isinstance(job, AssimilateJob):
+                return _assimilate(job, progress, should_stop)
             return _distill(job, progress, should_stop)
     except (CheckpointError, TextModelError, DistillError, ResumeError) as error:
         raise JobRefused(str(error)) from error
@@ -225,11 +246,26 @@ def _distill(job: DistillJob, on_progress: Progress, should_stop: ShouldStop) ->
     from polytask_trainer.distill import distill
     from polytask_trainer.distill_config import DistillConfig
 
-    config = DistillConfig(seed=job.seed, steps=job.steps or DistillConfig.steps)
+    config = DistillConfig(seed=job.seed, steps=job.steps or DistillConfig.steps, storage=job.storage)
     result = distill(
         config,
         [Path(folder).expanduser() for folder in job.experts],
         Path(job.output).expanduser(),
+        on_progress=lambda at: on_progress({"step": at.step, "total_steps": at.steps, "loss": at.loss}),
+        should_stop=should_stop,
+    )
+    return {"finished": result.finished, "steps": result.steps, "loss": result.loss, "output": job.output}
+
+
+def _assimilate(job: AssimilateJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
+    from polytask_trainer.distill_config import DistillConfig
+    from polytask_trainer.lifelong import STEPS, assimilate
+
+    result = assimilate(
+        DistillConfig(seed=job.seed, steps=job.steps or STEPS),
+        Path(job.expert).expanduser(),
+        Path(job.output).expanduser(),
+        rehearse=job.rehearse,
         on_progress=lambda at: on_progress({"step": at.step, "total_steps": at.steps, "loss": at.loss}),
         should_stop=should_stop,
     )

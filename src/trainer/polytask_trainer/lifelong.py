@@ -1,0 +1,108 @@
+"""Lifelong learning: a policy learns one more task and forgets none (PolyTask, Section II-D and appendix D).
+
+Offline variant: an expert of the new task is learned as ever; then the policy, from its own weights, imitates the
+expert in the states of its replay and rehearses what it remembers of its earlier tasks. No shape changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from polytask_policy.checkpoint import META_FILE, CheckpointError, has_checkpoint, load_checkpoint
+from polytask_policy.text import TextEncoder
+from polytask_policy.unified import KIND, UnifiedPolicy
+from polytask_trainer.distill import save_taught
+from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
+from polytask_trainer.distill_data import (
+    DistillError,
+    SentenceEncoder,
+    read_lesson,
+    require_same_robot,
+    teaching_data,
+    with_task,
+)
+from polytask_trainer.memory import FOLDER, Memory
+from polytask_trainer.teaching import Student, teach
+
+STEPS = 2000
+"""Gradient steps for one more task; about half of what a policy at random needs for the first ones."""
+PREVIOUS = "previous"
+
+
+def assimilate(
+    config: DistillConfig,
+    expert: Path,
+    policy: Path,
+    *,
+    rehearse: bool = True,
+    on_progress: Callable[[DistillProgress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    encode: SentenceEncoder | None = None,
+) -> DistillResult:
+    """Teach the unified policy in the folder ``policy`` the task of one more expert, in place.
+
+    The policy is replaced in one step, and ``policy/previous`` holds the one before, whole. The same call carries on
+    where an earlier one was stopped or killed; one whose expert the policy has learned already returns at once. An
+    expert of a taught task takes the place of the earlier one. ``config.hidden`` and ``config.storage`` have no say:
+    they are the policy's. ``rehearse=False`` is plain fine-tuning, the baseline that forgets.
+
+    Raises DistillError for an expert or a policy that does not fit, TextModelError without a text model.
+    """
+    try:
+        taught, meta = UnifiedPolicy.load(policy), load_checkpoint(policy, KIND)[1]
+        memory = Memory.load(policy)
+    except CheckpointError as error:
+        raise DistillError(str(error)) from None
+    own, lesson = read_lesson(expert)
+    if any(known.source == lesson.source for known in memory.lessons):
+        return DistillResult(True, int(meta["steps"]), float(meta["loss"]))
+    require_same_robot(taught.description, own, expert, str(policy))
+    description = with_task(taught.description, own)
+    try:
+        taught.goals.teach(len(description.tasks))
+    except ValueError as error:
+        raise DistillError(f"{policy}: {error}") from None
+    # The new task's replay is still there in full; what of it is remembered is decided when it is learned.
+    lessons = Memory(memory.lessons).with_lessons([lesson]).lessons
+    data = teaching_data(description, lessons, encode or TextEncoder().encode)
+    said = json.dumps([asdict(config), data.fingerprint, rehearse, meta.get("fingerprint")])
+    fingerprint = hashlib.sha256(said.encode()).hexdigest()
+    student = Student(taught.actor, taught.goals)
+    drawn = None if rehearse else [description.tasks.index(lesson.task)]
+    result = teach(
+        config, student, data, policy, fingerprint, drawn=drawn, on_progress=on_progress, should_stop=should_stop
+    )
+    if result.finished:
+        after = memory.with_lessons([lesson])
+        _keep_previous(policy)
+        save_taught(policy, student, data, after, result, fingerprint=fingerprint, seed=config.seed)
+    return result
+
+
+def copy_policy(policy: Path, output: Path) -> None:
+    """Copy a policy with its memory to ``output``, to teach the copy more; one that is there already stays."""
+    if not has_checkpoint(output):
+        output.mkdir(parents=True, exist_ok=True)
+        _copy(policy, output)
+
+
+def _keep_previous(policy: Path) -> None:
+    """Keep the policy as it is, with its memory, in ``previous/``."""
+    temporary, kept = policy / f".{PREVIOUS}", policy / PREVIOUS
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    _copy(policy, temporary)
+    shutil.rmtree(kept, ignore_errors=True)
+    temporary.rename(kept)
+
+
+def _copy(policy: Path, output: Path) -> None:
+    """Copy what makes up a policy into an existing folder; the JSON last, for it says that all is there."""
+    shutil.copytree(policy / FOLDER, output / FOLDER, dirs_exist_ok=True)
+    for path in (*policy.glob("tensors-*.safetensors"), policy / META_FILE):
+        shutil.copy2(path, output)

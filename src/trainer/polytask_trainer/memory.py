@@ -1,0 +1,112 @@
+"""What a policy remembers of its tasks, so that it can learn more of them without the experts' folders.
+
+It lies in the policy's folder as ``memory/<name>``, and the policy's checkpoint says which name is its own. So policy
+and memory change in one step, that of the checkpoint; what a killed writer left behind is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from polytask_trainer.distill_data import DistillError, Lesson
+
+KIND = "memory"
+FOLDER = "memory"
+_TENSORS = ("states", "actions", "pictures", "lots")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Lessons of the taught tasks, at most ``storage`` samples of all replays together (0: all of them).
+
+    What is kept is a uniform sample of everything ever seen: reservoir sampling by random sort. Each sample has drawn
+    a lot in [0, 1) once and for all, and those with the lowest are kept. So it does not matter in which order, or how
+    many at once, the tasks came, and the share of each shrinks as more arrive.
+
+    Attributes:
+        lessons: in the order of the policy's tasks.
+        storage: samples kept in all; 0: all.
+        limit: highest lot that is still kept; it only falls, for what lay above is gone.
+
+    """
+
+    lessons: tuple[Lesson, ...] = ()
+    storage: int = 0
+    limit: float = 1.0
+
+    def with_lessons(self, new: Sequence[Lesson]) -> Memory:
+        """Return the memory that has learned ``new`` too; a lesson of a known task takes the place of the old one.
+
+        Raises DistillError where the storage is so small that nothing is left of a task.
+        """
+        by_task = {lesson.task: lesson for lesson in (*self.lessons, *new)}
+        lots = torch.cat([lesson.lots for lesson in by_task.values()])
+        limit = self.limit
+        if self.storage and int((lots <= limit).sum()) > self.storage:
+            limit = float(lots.kthvalue(self.storage).values)
+        kept = tuple(_up_to(lesson, limit) for lesson in by_task.values())
+        for lesson in kept:
+            if len(lesson.states) == 0:
+                raise DistillError(
+                    f"a storage of {self.storage} samples for {len(kept)} tasks leaves nothing of '{lesson.task}': "
+                    "give more"
+                )
+        return Memory(kept, self.storage, limit)
+
+    def save(self, policy: Path) -> str:
+        """Write it into a policy's folder, beside the one in use; return its name for the policy's checkpoint."""
+        tensors = {
+            f"{number}.{name}": getattr(lesson, name) for number, lesson in enumerate(self.lessons) for name in _TENSORS
+        }
+        # The sources and the limit say it all; samples of two memories that agree in them are the same.
+        meta = {
+            "kind": KIND,
+            "storage": self.storage,
+            "limit": self.limit,
+            "tasks": [lesson.task for lesson in self.lessons],
+            "sources": [lesson.source for lesson in self.lessons],
+        }
+        name = hashlib.sha256(json.dumps(meta).encode()).hexdigest()[:16]
+        save_checkpoint(policy / FOLDER / name, tensors, meta)
+        return name
+
+    @classmethod
+    def load(cls, policy: Path) -> Memory:
+        """Read the memory of the policy in a folder; raises DistillError where it has none, CheckpointError else."""
+        meta = load_checkpoint(policy)[1]
+        if "memory" not in meta:
+            raise DistillError(
+                f"{policy} has no memory of its tasks, so it would forget them: distil its experts again"
+            )
+        folder = policy / FOLDER / str(meta["memory"])
+        tensors, own = load_checkpoint(folder, KIND)
+        try:
+            lessons = tuple(
+                Lesson(task=task, source=source, **{name: tensors[f"{number}.{name}"] for name in _TENSORS})
+                for number, (task, source) in enumerate(zip(own["tasks"], own["sources"], strict=True))
+            )
+            return cls(lessons, int(own["storage"]), float(own["limit"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the memory in {folder} lacks an entry: {error!r}") from None
+
+
+def forget_others(policy: Path, name: str) -> None:
+    """Remove all memories in a policy's folder but the one of that name."""
+    for folder in (policy / FOLDER).iterdir():
+        if folder.name != name:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _up_to(lesson: Lesson, limit: float) -> Lesson:
+    kept = lesson.lots <= limit
+    if bool(kept.all()):
+        return lesson
+    return replace(lesson, states=lesson.states[kept], actions=lesson.actions[kept], lots=lesson.lots[kept])

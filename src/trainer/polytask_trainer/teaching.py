@@ -1,0 +1,147 @@
+"""Behaviour distillation's student and the loop that teaches it (PolyTask, Eq. 2)."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.tensorboard import SummaryWriter
+
+from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
+from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+from polytask_policy.unified import UnifiedPolicy
+from polytask_trainer.distill_batch import Batch, draw_batch, task_of_row
+from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
+from polytask_trainer.distill_data import TeachingData
+
+RESUME_KIND = "distillation"
+KEPT_PICTURES = 32
+SHARPNESS = 10.0
+
+
+class Student(nn.Module):
+    """The unified policy's networks while they are trained."""
+
+    def __init__(self, actor: GoalConditionedActor, goals: GoalEncoder) -> None:
+        """Take the networks, which are trained in place."""
+        super().__init__()
+        self.actor, self.goals = actor.train(), goals.train()
+
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return (Eq. 2, alignment).
+
+        Eq. 2: L = E_t E_{s in D_t} || pi_t(s) - Pi(s, g_t) ||^2, here averaged over the action's entries. Alignment:
+        cross-entropy of the task, read from the cosines between the goals and all tasks' embeddings.
+        """
+        pictures = self.goals.from_pictures(batch.pictures)[batch.picture_rows]
+        asked = torch.cat([self.goals.from_sentences(batch.sentences), pictures])
+        goals = torch.cat([asked, self.goals.from_tasks(batch.tasks[len(asked) :])])
+        imitation = functional.mse_loss(self.actor(batch.states, goals), batch.actions)
+        cosines = self.goals.similarities(asked)
+        return imitation, functional.cross_entropy(SHARPNESS * cosines, batch.tasks[: len(asked)])
+
+
+def _resume(folder: Path, fingerprint: str, student: Student, optimizer: torch.optim.Optimizer) -> int:
+    """Load the state of an interrupted run of the same inputs into student and optimiser; return its steps, or 0."""
+    try:
+        tensors, meta = load_checkpoint(folder, RESUME_KIND)
+    except CheckpointError:
+        return 0
+    if meta["fingerprint"] != fingerprint:
+        return 0
+    student.load_state_dict({name[8:]: value for name, value in tensors.items() if name.startswith("student.")})
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("moments."):
+            _, index, key = name.split(".")
+            moments.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(meta["step"])
+
+
+def _keep(folder: Path, fingerprint: str, step: int, student: Student, optimizer: torch.optim.Optimizer) -> None:
+    """Write what ``_resume`` reads."""
+    tensors = {f"student.{name}": value for name, value in student.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"moments.{index}.{key}": value for key, value in state.items()}
+    save_checkpoint(folder, tensors, {"kind": RESUME_KIND, "fingerprint": fingerprint, "step": step})
+
+
+def policy_of(student: Student, data: TeachingData) -> UnifiedPolicy:
+    """Wrap a student's networks with the taught examples, a spread of at most 32 pictures per task."""
+    rows, start = [], 0
+    for count in data.picture_counts:
+        kept = np.unique(np.linspace(0, count - 1, KEPT_PICTURES).round().astype(int))
+        rows.append(torch.from_numpy(start + kept))
+        start += count
+    examples = {
+        "sentences": data.sentences,
+        "sentence_tasks": task_of_row(data.sentence_counts),
+        "pictures": data.pictures[torch.cat(rows)],
+        "picture_tasks": task_of_row([len(own) for own in rows]),
+    }
+    return UnifiedPolicy(student.actor, student.goals, data.description, examples)
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drop the lines of ``progress.jsonl`` after ``step``, which a resumed run writes again."""
+    if path.exists():
+        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
+        kept = "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step)
+        write_atomically(path, kept.encode())
+
+
+def teach(
+    config: DistillConfig,
+    student: Student,
+    data: TeachingData,
+    output: Path,
+    fingerprint: str,
+    *,
+    drawn: Sequence[int] | None = None,
+    on_progress: Callable[[DistillProgress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> DistillResult:
+    """Train the student for ``config.steps``, from where an interrupted call of the same ``fingerprint`` was.
+
+    Every step draws its batch from (seed, step), of the tasks ``drawn`` (None: all), so that stopping changes nothing.
+    ``output`` gets training/ (what resuming needs), progress.jsonl and log/.
+    """
+    began = time.monotonic()
+    optimizer = torch.optim.AdamW(student.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    training = output / "training"
+    step = _resume(training, fingerprint, student, optimizer)
+    log = output / "progress.jsonl"
+    _truncate_log(log, step)
+    losses: list[float] = []
+    loss = math.nan
+    with SummaryWriter(str(output / "log"), purge_step=step) as board:
+        while step < config.steps:
+            if should_stop is not None and should_stop():
+                _keep(training, fingerprint, step, student, optimizer)
+                return DistillResult(False, step, loss)
+            optimizer.param_groups[0]["lr"] = config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
+            imitation, alignment = student.losses(draw_batch(data, config, step, drawn))
+            optimizer.zero_grad()
+            torch.autograd.backward(imitation + config.alignment * alignment)
+            optimizer.step()
+            step += 1
+            losses.append(imitation.item())
+            if step % config.report_every == 0 or step == config.steps:
+                loss, losses = float(np.mean(losses)), []
+                board.add_scalar("distill/imitation", loss, step)
+                board.add_scalar("distill/alignment", alignment.item(), step)
+                with log.open("a") as file:
+                    file.write(json.dumps({"step": step, "loss": loss, "alignment": alignment.item()}) + "\n")
+                if on_progress is not None:
+                    on_progress(DistillProgress(step, config.steps, loss, time.monotonic() - began))
+            if step % config.save_every == 0 and step < config.steps:
+                _keep(training, fingerprint, step, student, optimizer)
+    return DistillResult(True, step, loss)
