@@ -2,11 +2,11 @@
 
 An experiment is a module of this package, listed in ``EXPERIMENTS``, with
 
-- ``Settings``: a dataclass of its size, with a field ``seeds``; ``config/experiments/NAME.yaml`` has a section per budget;
+- ``Settings``: a dataclass of its size, with a field ``seeds``; config/experiments/NAME.yaml has a section per budget;
 - ``runs(settings, seed)``: the runs of one seed; what they need comes along by itself;
 - ``report(documents)``: a :class:`Report`, from the JSON of its finished runs alone.
 
 ``run.py``, ``plan.py`` and ``documents.py`` know nothing of any method.
 """
 
-EXPERIMENTS: tuple[str, ...] = ("multitask",)
+EXPERIMENTS: tuple[str, ...] = ("multitask", "goal_kinds", "lifelong", "reservoir", "rewards")

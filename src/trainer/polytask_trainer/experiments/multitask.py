@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.report import Document, Report, select, table
+from polytask_trainer.experiments.report import Document, Figure, Report, select
 from polytask_trainer.experiments.run import Run
+from polytask_trainer.experiments.scores import Scores, bars, score_table, verdict
 
 CLONED = (1, 5)
 KINDS = ("task", "none", "other")
+LEAST = 0.93
+COLUMNS = {
+    "bc1": "BC-1",
+    "bc5": "BC-5",
+    "expert": "expert",
+    "task": "unified",
+    "none": "unified, no goal",
+    "other": "unified, another task's goal",
+}
 
 
 @dataclass(frozen=True)
@@ -40,10 +51,44 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     return found
 
 
+def scores_of(documents: Sequence[Document], suite: str) -> Scores:
+    """Success of experts, clones, and the policy asked in each way, on a suite's tasks."""
+    scores = Scores()
+    for document in select(documents, "expert", suite=suite):
+        scores.add("expert", document["config"]["task"], document["seed"], document["result"]["evaluation"]["success"])
+    for document in select(documents, "clones", suite=suite):
+        for count, found in document["result"]["evaluations"].items():
+            scores.add(f"bc{count}", document["config"]["task"], document["seed"], found["success"])
+    for document in select(documents, "asked", suite=suite):
+        for kind, by_task in document["result"]["evaluations"].items():
+            for task, found in by_task.items():
+                scores.add(kind, task, document["seed"], found["success"])
+    return scores
+
+
 def report(documents: Sequence[Document]) -> Report:
-    """Success per task of what was finished."""
-    rows = []
-    for document in select(documents, "expert"):
-        config, rate = document["config"], document["result"]["evaluation"]["success"]
-        rows.append([config["suite"], config["task"], str(document["seed"]), f"{rate:.2f}"])
-    return Report([table(["suite", "task", "seed", "expert"], rows)])
+    """For each suite a table, the ratio, and a picture."""
+    sections, rows, figures = [], [], {}
+    for suite in dict.fromkeys(document["config"]["suite"] for document in select(documents, "expert")):
+        scores = scores_of(documents, suite)
+        ratio = scores.ratio("task", "expert")
+        sections += [
+            f"## {suite}",
+            f"Success on fresh starts; the mean with its 95 % interval. Experts by OT: {sizes(documents, suite)}.",
+            score_table(scores, COLUMNS),
+            verdict("unified policy over its experts", ratio, ratio is not None and ratio.value >= LEAST, f"≥ {LEAST}"),
+        ]
+        rows += [{"suite": suite, **row} for row in scores.rows()]
+        shown = {what: COLUMNS[what] for what in ("bc1", "bc5", "expert", "task")}
+        figures[f"{suite}.png"] = Figure(partial(bars, scores=scores, columns=shown), f"success on {suite}")
+    return Report(sections, rows, figures)
+
+
+def sizes(documents: Sequence[Document], suite: str) -> str:
+    """At which size the experts were learned, in words."""
+    config = select(documents, "expert", suite=suite)[0]["config"]
+    learn, count = config["learn"], config["demonstrations"]
+    return (
+        f"{count} demonstration{'s' if count > 1 else ''}, {learn['steps']} agent steps, "
+        f"judged on {config['episodes']} episodes a seed"
+    )

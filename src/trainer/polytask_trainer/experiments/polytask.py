@@ -81,4 +81,4 @@ def distilled(budget: str, suite: str, tasks: Sequence[str], seed: int, steps: i
 def asked(policy: Run, suite: str, tasks: Sequence[str], kinds: Sequence[str], episodes: int) -> Run:
     """Ask a distilled policy in several ways."""
     config = {"suite": suite, "tasks": list(tasks), "kinds": list(kinds), "episodes": episodes}
-    return Run(f"asked {suite}", f"{WORKS}:asked", config, policy.seed, (policy,))
+    return Run(f"asked {suite} by {' '.join(kinds)}", f"{WORKS}:asked", config, policy.seed, (policy,))

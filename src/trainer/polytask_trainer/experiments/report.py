@@ -28,7 +28,7 @@ class Report:
     Attributes:
         sections: Markdown, in order.
         rows: of the CSV file, all with the same columns.
-        figures: by file name (.png), what draws each into a list of ``panels`` axes.
+        figures: by file name (.png).
 
     """
 
@@ -39,11 +39,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of ``panels`` axes side by side."""
+    """A picture: what draws it, and what it shows."""
 
-    draw: Callable[[Sequence[Axes]], None]
-    panels: int = 1
-    caption: str = ""
+    draw: Callable[[Axes], None]
+    caption: str
 
 
 def read_documents(folder: Path) -> list[Document]:
@@ -108,8 +107,8 @@ def _draw(path: Path, figure: Figure) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    canvas, axes = pyplot.subplots(1, figure.panels, figsize=(6.0 * figure.panels, 3.6), squeeze=False)
-    figure.draw(list(axes[0]))
+    canvas, axes = pyplot.subplots(figsize=(7.0, 3.6))
+    figure.draw(axes)
     canvas.tight_layout()
     buffer = io.BytesIO()
     canvas.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
