@@ -36,7 +36,7 @@ def test_sigint_ends_it_within_five_seconds_with_the_renderer_closed(pace):
     ("parameters", "said"),
     [
         (["pace:=warp"], "'pace' is 'warp'; it must be one of real_time, lock_step, service"),
-        (["suite:=kitchen"], "'suite' is 'kitchen'"),
+        (["suite:=garden"], "'suite' is 'garden'"),
         (["task:=fly"], "has no task 'fly'"),
         (["seed:=-4"], "'seed'"),
         (["embodiment:=nobody"], "no embodiment named 'nobody'"),

@@ -13,7 +13,7 @@ HELD_OUT = Path(__file__).parents[3] / "config" / "sentences" / "tabletop_heldou
 
 
 def test_every_task_is_registered_with_gymnasium() -> None:
-    for suite, count in (("tabletop", 7), ("metaworld", 50), ("dmc", 10)):
+    for suite, count in (("tabletop", 7), ("metaworld", 50), ("kitchen", 8), ("dmc", 10)):
         names = {f"{suite}/{task}" for task in load_suite(suite).tasks}
         assert len(names) == count
         assert names <= set(gymnasium.registry)
@@ -25,6 +25,7 @@ def test_every_task_is_registered_with_gymnasium() -> None:
     [
         ("tabletop/peg-blue", True),
         ("metaworld/drawer-open", False),
+        ("kitchen/kettle", True),
         ("dmc/cheetah-run-80", True),
     ],
 )

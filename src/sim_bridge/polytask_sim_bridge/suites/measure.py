@@ -28,8 +28,8 @@ def main() -> None:
         env: Any = make_env(options.suite, task)
         expert = scripted_expert(options.suite, task)
         done, lengths, speed = _play(env, expert, seeds)
-        rng = np.random.default_rng(0)
-        lucky, _, _ = _play(env, lambda state: rng.uniform(-1, 1, 4).astype(np.float32), seeds)  # noqa: B023
+        rng, size = np.random.default_rng(0), env.action_space.shape
+        lucky, _, _ = _play(env, lambda state: rng.uniform(-1, 1, size).astype(np.float32), seeds)  # noqa: B023
         print(
             f"{task:26s} expert {done}/{len(seeds)} in {lengths:5.1f} steps, random play {lucky}/{len(seeds)}, "
             f"{speed:6.0f} steps/s",

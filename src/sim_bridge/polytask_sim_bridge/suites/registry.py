@@ -29,6 +29,7 @@ _SUITES = {
     "metaworld": _Suite(
         "sawyer_metaworld", ("metaworld.env", "MetaWorldEnv"), ("metaworld.experts", "MetaWorldExpert")
     ),
+    "kitchen": _Suite("franka_kitchen", ("kitchen.env", "KitchenEnv"), ("kitchen.experts", "KitchenExpert")),
     "dmc": _Suite("cheetah_dmc", ("dmc.env", "CheetahEnv")),
 }
 SUITES: tuple[str, ...] = tuple(_SUITES)
