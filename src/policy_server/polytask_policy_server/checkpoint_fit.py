@@ -23,8 +23,14 @@ def fitting_embodiment(description: Description, given: str) -> Embodiment:
         WrongRobot: the one given does not fit the policy.
         BadEmbodiment: a file or the checkpoint's copy cannot be read.
     """
-    trained = Embodiment.from_yaml(yaml.safe_dump(dict(description.embodiment)), source="the checkpoint's embodiment")
-    robot = Embodiment.load(given) if given else trained
+    robot = Embodiment.load(given) if given else _trained(description)
+    require_fit(description, robot)
+    return robot
+
+
+def require_fit(description: Description, robot: Embodiment) -> None:
+    """Raise WrongRobot, listing the differences, unless the policy was trained for ``robot``."""
+    trained = _trained(description)
     found = trained.differences(robot) + description.differences(robot.state_names, robot.command_names)
     if found:
         raise WrongRobot(
@@ -32,4 +38,7 @@ def fitting_embodiment(description: Description, given: str) -> Embodiment:
             "(trained against served): " + "; ".join(found) + ". Serve it with the file it was trained with, or train "
             "a policy for this robot."
         )
-    return robot
+
+
+def _trained(description: Description) -> Embodiment:
+    return Embodiment.from_yaml(yaml.safe_dump(dict(description.embodiment)), source="the checkpoint's embodiment")

@@ -14,7 +14,7 @@ simulation stands still, which is the stop there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +24,6 @@ from polytask_robot_io.commands import CommandLimiter
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.observation import Observation
 from polytask_robot_io.stamps import to_ns
-
-if TYPE_CHECKING:
-    from polytask_policy.goals import Goal
 
 SIMULATION_PATIENCE = 3.0
 """s of steady time without an observation that a simulation on simulated time is given: it may be rendering, or its
@@ -45,7 +42,6 @@ class ControlLoop:
     def __init__(
         self,
         embodiment: Embodiment,
-        act: Callable[[np.ndarray, Goal], np.ndarray],
         send: Callable[[np.ndarray, int], None],
         node_time: Callable[[], int],
         steady_time: Callable[[], float],
@@ -57,7 +53,6 @@ class ControlLoop:
 
         Args:
             embodiment: the robot's.
-            act: policy, state float32 (n,) and goal to command (k,) in [-1, 1].
             send: publishes a command (k,) that answers the observation of a stamp (ns; 0: none).
             node_time: ns of the node's clock, the clock of stamps.
             steady_time: s of a clock that always runs.
@@ -66,7 +61,7 @@ class ControlLoop:
             simulated_time: whether the node's clock follows /clock.
 
         """
-        self._act, self._send = act, send
+        self._send = send
         self._node_time, self._steady_time = node_time, steady_time
         self._on_end, self._on_feedback = on_end, on_feedback
         self._simulated_time = simulated_time
@@ -182,7 +177,7 @@ class ControlLoop:
         if self._out_of_time(run):
             return
         try:
-            command = self._limiter.apply(self._act(observation.state, run.goal), self._period_ns * 1e-9)
+            command = self._limiter.apply(run.policy.act(observation.state, run.goal), self._period_ns * 1e-9)
         except Exception as error:  # whatever the policy raises, the robot stops and the server goes on
             self.end(INTERNAL_ERROR, f"the policy gave no usable command: {type(error).__name__}: {error}")
             return

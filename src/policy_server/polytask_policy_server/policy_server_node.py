@@ -6,11 +6,9 @@ import gc
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock
@@ -19,14 +17,12 @@ from rclpy.node import Node
 
 from polytask_interfaces.action import ExecuteTask
 from polytask_interfaces.msg import Command, EpisodeStatus
-from polytask_policy.checkpoint import CheckpointError
 from polytask_policy.goals import Goal, UnknownGoal
-from polytask_policy.text_process import TextProcess
 from polytask_policy.unified import UnifiedPolicy
-from polytask_policy_server.checkpoint_fit import fitting_embodiment
 from polytask_policy_server.control import ControlLoop
 from polytask_policy_server.goals import BadGoal, read_request
 from polytask_policy_server.run import BUSY, CANCELLED, INTERNAL_ERROR, PREEMPTED, SUCCEEDED, UNKNOWN_GOAL, End, Run
+from polytask_policy_server.served import ServedPolicy
 from polytask_policy_server.understanding import Understanding
 from polytask_robot_io import params, qos
 from polytask_robot_io.commands import command_message
@@ -55,16 +51,12 @@ class PolicyServer(Node):
     """
 
     def __init__(self, policy: UnifiedPolicy | None = None) -> None:
-        """Read the parameters; ``policy``: serve this one instead of loading the parameter's checkpoint.
+        """Read the parameters and load the policy; ``policy``: serve this one instead.
 
         Raises:
             ValueError: a wrong parameter, a checkpoint that cannot be read, or an embodiment that does not fit.
         """
         super().__init__("policy_server")
-        checkpoint = params.declare(self, "checkpoint", "", "folder of the unified policy, as written by distill")
-        embodiment = params.declare(
-            self, "embodiment", "", "name or path of the robot's embodiment file; empty: the checkpoint's own"
-        )
         self._on_new_goal = params.declare(
             self,
             "on_new_goal",
@@ -75,8 +67,8 @@ class PolicyServer(Node):
         self._default_timeout = params.declare(
             self, "default_timeout", 30.0, "s of node time for goals that give none", minimum=0.1, maximum=3600.0
         )
-        self._policy = load_policy(checkpoint) if policy is None else policy
-        self._embodiment = fitting_embodiment(self._policy.description, embodiment)
+        self._served = ServedPolicy(self, policy)
+        self._embodiment = self._served.embodiment
         self._pending: dict[bytes, tuple[ServerGoalHandle, int]] = {}
         self._arrived = 0.0
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
@@ -85,13 +77,10 @@ class PolicyServer(Node):
         # Simulated time stands still while we think, so there is no latency to measure in it.
         self._latency = None if simulated_time else self._diagnostics.durations("observation stamp to command")
         self._thinking = self._diagnostics.durations("observation arrival to command")
-        self._diagnostics.show("policy", checkpoint or type(self._policy).__name__)
-        self._diagnostics.show("tasks", ", ".join(self._policy.description.tasks))
         clock = self.get_clock()
         self._now_ns = lambda: clock.now().nanoseconds
         self._loop = ControlLoop(
             self._embodiment,
-            self._policy.act,
             self._send,
             self._now_ns,
             time.monotonic,
@@ -99,7 +88,7 @@ class PolicyServer(Node):
             self._feedback,
             simulated_time=simulated_time,
         )
-        self._understanding = Understanding(self._policy)
+        self._understanding = Understanding(self._served.current.text)
         self._publisher = self.create_publisher(Command, self._embodiment.command_topic, qos.COMMAND)
         self._assembler = ObservationAssembler(self._embodiment, cameras=False)
         subscribe_observations(self, self._assembler, self._observe, self._reject)
@@ -116,12 +105,14 @@ class PolicyServer(Node):
             cancel_callback=self._cancel,
         )
         self._show_state()
+        self._served.watch(self._diagnostics)
         # What is there now stays: without this the collector looks through torch's modules in mid-control.
         gc.collect()
         gc.freeze()
+        tasks = self._served.current.description.tasks
         self.get_logger().info(
-            f"serving {len(self._policy.description.tasks)} tasks on '{self._embodiment.name}' at "
-            f"{self._embodiment.rate:g} Hz: {', '.join(self._policy.description.tasks)}"
+            f"serving {len(tasks)} tasks on '{self._embodiment.name}' at {self._embodiment.rate:g} Hz: "
+            f"{', '.join(tasks)}"
         )
 
     # Observations and commands -------------------------------------------------------------------------------------
@@ -162,15 +153,18 @@ class PolicyServer(Node):
             return
         key = bytes(handle.goal_id.uuid)
         self._pending[key] = (handle, now_ns)
+        policy = self._served.current  # that which understands a goal carries it out
 
         def answer(goal: Goal | None, error: Exception | None) -> None:
             executor = self.executor
             if executor is not None:  # the answer comes from another thread, the goal belongs to the executor's
-                executor.create_task(self._understood, key, request.timeout, goal, error)
+                executor.create_task(self._understood, key, request.timeout, policy, goal, error)
 
-        self._understanding.understand(request, answer)
+        self._understanding.understand(request, policy, answer)
 
-    def _understood(self, key: bytes, timeout: float, goal: Goal | None, error: Exception | None) -> None:
+    def _understood(
+        self, key: bytes, timeout: float, policy: UnifiedPolicy, goal: Goal | None, error: Exception | None
+    ) -> None:
         """Begin a goal that was understood. Until then the one before goes on: a bad goal does not disturb it."""
         if key not in self._pending:  # cancelled or overtaken meanwhile
             return
@@ -188,7 +182,7 @@ class PolicyServer(Node):
         self._commands.pause()
         self.get_logger().info(f"goal by {goal.kind}: {goal.task} (similarity {goal.similarity:.2f})")
         self._arrived = time.perf_counter()
-        self._loop.begin(Run(handle, goal, timeout, accepted_ns))
+        self._loop.begin(Run(handle, policy, goal, timeout, accepted_ns))
         self._show_state()
 
     def _refuse(self, handle: ServerGoalHandle, error: Exception | None) -> None:
@@ -257,6 +251,7 @@ class PolicyServer(Node):
 
     def close(self) -> None:
         """Stop the robot and give those who wait their results, while the topics still work."""
+        self._served.close()
         handles = [handle for handle, _ in self._pending.values()]
         for handle in handles:
             self._finish(handle, End(INTERNAL_ERROR, "the server was stopped"))
@@ -267,17 +262,6 @@ class PolicyServer(Node):
         while self.executor and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
         self._loop.end(INTERNAL_ERROR, "the server was stopped")  # one that slipped in
-
-
-def load_policy(folder: str) -> UnifiedPolicy:
-    """Load a unified policy for one thread of inference; raises ValueError naming what is wrong."""
-    if not folder:
-        raise ValueError("parameter 'checkpoint' is empty: give the folder of a unified policy, as written by distill")
-    torch.set_num_threads(1)
-    try:
-        return UnifiedPolicy.load(Path(folder).expanduser(), TextProcess())
-    except CheckpointError as error:
-        raise ValueError(str(error)) from error
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from polytask_interfaces.action import ExecuteTask
 
 if TYPE_CHECKING:
     from polytask_policy.goals import Goal
+    from polytask_policy.unified import UnifiedPolicy
 
 SUCCEEDED: int = ExecuteTask.Result.SUCCEEDED
 TIMED_OUT: int = ExecuteTask.Result.TIMED_OUT
@@ -26,6 +27,8 @@ class Run:
 
     ticket: Any
     """Whoever waits for its end."""
+    policy: UnifiedPolicy
+    """That which understood the goal; it carries it out to the end, whatever is loaded meanwhile."""
     goal: Goal
     timeout: float
     """s of node time, counted from acceptance."""

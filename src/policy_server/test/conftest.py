@@ -116,6 +116,10 @@ class Robot:
             and not to_ns(self.commands[-1][1].observation_stamp)
         )
 
+    def wait_for(self, condition, timeout=10.0):
+        """See :func:`wait_for`."""
+        return wait_for(condition, timeout)
+
     def close(self):
         self.executor.shutdown()
         self.context.try_shutdown()

@@ -27,7 +27,6 @@ class Bench:
         self.feedback = 0
         self.loop = ControlLoop(
             EMBODIMENT,
-            self.act,
             lambda values, stamp: self.sent.append((list(values), stamp)),
             lambda: self.now,
             lambda: self.steady,
@@ -43,7 +42,7 @@ class Bench:
         self.feedback += 1
 
     def begin(self, task="go", timeout=30.0):
-        self.run = Run(None, SimpleNamespace(task=task), timeout, self.now)
+        self.run = Run(None, SimpleNamespace(act=self.act), SimpleNamespace(task=task), timeout, self.now)
         self.loop.begin(self.run)
 
     def pass_time(self, seconds, steady=None):

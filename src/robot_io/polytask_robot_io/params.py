@@ -25,8 +25,9 @@ def declare(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: Sequence[str] = (),
+    changeable: bool = False,
 ) -> Value:
-    """Declare a parameter that is fixed once the node runs, and give its value.
+    """Declare a parameter, and give its value.
 
     Args:
         node: whose parameter it is.
@@ -36,11 +37,12 @@ def declare(
         minimum: least value allowed, for numbers.
         maximum: greatest value allowed, for numbers.
         choices: values allowed, for text.
+        changeable: whether it may be set while the node runs; the node then has to look after that itself.
 
     Raises:
         BadParameter: what was set has another type or lies outside.
     """
-    descriptor = ParameterDescriptor(description=description, read_only=True)
+    descriptor = ParameterDescriptor(description=description, read_only=not changeable)
     if choices:
         descriptor.additional_constraints = f"one of: {', '.join(choices)}"
     elif minimum is not None or maximum is not None:
