@@ -1,0 +1,46 @@
+"""Demonstrations from a file of others, or from nowhere, for the learner."""
+
+import h5py
+import numpy as np
+import pytest
+
+from polytask_demo_recorder.errors import DatasetError
+from polytask_demo_recorder.foreign import write_hdf5
+from polytask_sim_bridge.suites import make_env, scripted_expert
+from polytask_trainer.demonstrations import read_demonstrations
+from polytask_trainer.episodes import rollout
+
+
+def test_a_played_kitchen_gives_the_tasks_snippet(tmp_path):
+    """Made by the script, written in Minari's form, read for the task: what the environment gave, up to success."""
+    env = make_env("kitchen", "kettle")
+    played = rollout(env, scripted_expert("kitchen", "kettle"), 0, 40)
+    write_hdf5(tmp_path / "play.hdf5", [(played.states, played.actions, played.rewards)])
+    [shown] = read_demonstrations(str(tmp_path / "play.hdf5"), "kitchen", "kettle")
+    steps = len(shown.action)
+    assert 10 < steps < 40
+    assert np.array_equal(shown.state, played.states[: steps + 1])
+    assert np.array_equal(shown.action, played.actions[:steps])
+    assert list(played.rewards[:steps]) == [0.0] * (steps - 1) + [1.0], "it ends when the kettle is there"
+    assert shown.embodiment.name == "franka_kitchen"
+    with pytest.raises(DatasetError, match=r"play\.hdf5: shows nothing of the task 'microwave'"):
+        read_demonstrations(str(tmp_path / "play.hdf5"), "kitchen", "microwave")
+
+
+def test_a_file_of_another_robot_is_refused(tmp_path):
+    with h5py.File(tmp_path / "other.hdf5", "w") as file:
+        file["observations"], file["actions"] = np.zeros((5, 11)), np.zeros((5, 3))
+        file["terminals"] = np.zeros(5)
+    for suite, task, reason in (("dmc", "cheetah-run-80", "11 state and 3"), ("kitchen", "kettle", "these have 11")):
+        with pytest.raises(DatasetError, match=rf"other\.hdf5.*{reason}"):
+            read_demonstrations(str(tmp_path / "other.hdf5"), suite, task)
+
+
+def test_without_demonstrations_random_play_stands_in():
+    [shown] = read_demonstrations("none", "dmc", "cheetah-run-80")
+    assert shown.state.shape == (501, 17)
+    assert shown.action.shape == (500, 6)
+    [again] = read_demonstrations("none", "dmc", "cheetah-run-80")
+    assert np.array_equal(shown.state, again.state), "so that a training can be resumed"
+    with pytest.raises(ValueError, match="pictures"):
+        read_demonstrations("none", "dmc", "cheetah-run-80", cameras=True)
