@@ -40,13 +40,13 @@ class ExpertPolicy:
 
     def save(self, folder: Path | str, **extra: Any) -> None:
         """Write the checkpoint to ``folder``; ``extra`` are further JSON-able entries (steps, seed, success...)."""
-        network = {
+        network: dict[str, Any] = {
             "state_size": self.actor.state_size,
             "action_size": self.actor.action_size,
             "hidden": list(self.actor.hidden),
         }
         if isinstance(self.actor, PixelActor):
-            network["feature"] = self.actor.encoder.feature
+            network |= {"feature": self.actor.encoder.feature, "strides": list(self.actor.encoder.strides)}
         meta = {"kind": KIND, "network": network, **self.description.to_meta(), **extra}
         save_checkpoint(folder, self.actor.state_dict(), meta)
 
@@ -59,7 +59,11 @@ class ExpertPolicy:
             network = meta["network"]
             sizes = (int(network["state_size"]), int(network["action_size"]), tuple(network["hidden"]))
             pictures = description.pictures
-            actor = PixelActor(pictures, *sizes, int(network["feature"])) if pictures else Actor(*sizes)
+            if pictures is not None:
+                encoder = (int(network["feature"]), tuple(network["strides"]))
+                actor: Actor | PixelActor = PixelActor(pictures, *sizes, *encoder)
+            else:
+                actor = Actor(*sizes)
             actor.load_state_dict(tensors)
             return cls(actor, description)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -56,7 +56,7 @@ class Actor(nn.Module):
 
     def __init__(self, state_size: int, action_size: int, hidden: Sequence[int] = (128, 128)) -> None:
         super().__init__()
-        self.state_size = state_size
+        self.state_size = self.seen_size = state_size
         self.action_size = action_size
         self.hidden = tuple(hidden)
         self.normaliser = Normaliser(state_size)

@@ -12,30 +12,29 @@ from polytask_policy.networks import Normaliser, mlp
 
 CHANNELS = 32
 STRIDES = (2, 1, 1, 1)
-SMALLEST_SIZE = 15
-"""Pixels; below, nothing is left after the convolutions."""
+"""Of the papers' convolutions."""
 
 
 class PixelEncoder(nn.Module):
     """Stacked frames uint8 (..., 3 stack, size, size) -> features float32 (..., feature) in [-1, 1].
 
-    The papers' encoder: four convolutions of 3x3, then a linear layer, LayerNorm and tanh. A goal picture goes through
-    it as a stack of one frame repeated.
+    The papers' encoder: convolutions of 3x3 with ReLU, then a linear layer, LayerNorm and tanh. A goal picture goes
+    through it as a stack of one frame repeated.
     """
 
-    def __init__(self, pictures: Pictures, feature: int) -> None:
+    def __init__(self, pictures: Pictures, feature: int, strides: Sequence[int] = STRIDES) -> None:
         super().__init__()
-        if pictures.size < SMALLEST_SIZE:
-            raise ValueError(f"pictures must be at least {SMALLEST_SIZE} pixels wide, not {pictures.size}")
-        self.feature = feature
+        self.feature, self.strides = feature, tuple(strides)
         layers: list[nn.Module] = []
         channels, side = 3 * pictures.stack, pictures.size
-        for stride in STRIDES:
+        for stride in strides:
             convolution = nn.Conv2d(channels, CHANNELS, 3, stride)
             nn.init.orthogonal_(convolution.weight, nn.init.calculate_gain("relu"))
             nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
             layers += [convolution, nn.ReLU()]
             channels, side = CHANNELS, (side - 3) // stride + 1
+        if side < 1:
+            raise ValueError(f"pictures of {pictures.size} pixels are too small: nothing is left of them")
         self.convolutions = nn.Sequential(*layers)
         self.projection = nn.Sequential(mlp((channels * side * side, feature)), nn.LayerNorm(feature), nn.Tanh())
 
@@ -60,15 +59,16 @@ class PixelActor(nn.Module):
         action_size: int,
         hidden: Sequence[int] = (256, 256),
         feature: int = 64,
+        strides: Sequence[int] = STRIDES,
     ) -> None:
         super().__init__()
         self.pictures = pictures
-        self.state_size = state_size
+        self.state_size, self.seen_size = state_size, feature + state_size
         self.action_size = action_size
         self.hidden = tuple(hidden)
-        self.encoder = PixelEncoder(pictures, feature)
+        self.encoder = PixelEncoder(pictures, feature, strides)
         self.normaliser = Normaliser(state_size)
-        self.layers = mlp((feature + state_size, *hidden, action_size))
+        self.layers = mlp((self.seen_size, *hidden, action_size))
 
     def forward(self, state: Tensor, pictures: Tensor) -> Tensor:
         """Return the mean action for states float32 (..., n) and stacked frames uint8 (..., 3 stack, size, size)."""

@@ -12,6 +12,7 @@ import yaml
 
 from polytask_trainer.agents.bc import CloningConfig
 from polytask_trainer.agents.ddpg import AgentConfig
+from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.rewards.matching import MatchingConfig
 
 
@@ -52,6 +53,8 @@ class LearnConfig:
     agent: AgentConfig = field(default_factory=AgentConfig)
     cloning: CloningConfig = field(default_factory=CloningConfig)
     matching: MatchingConfig = field(default_factory=MatchingConfig)
+    pictures: PictureConfig | None = None
+    """What the policy sees; without it, the policy takes the whole state and no picture."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -80,10 +83,10 @@ def load_learn_config(path: Path | str, **overrides: Any) -> LearnConfig:
 
 def learn_config(data: Any, where: str = "settings") -> LearnConfig:
     """Build a LearnConfig from nested mappings (what ``dataclasses.asdict`` gives). Raises ConfigError."""
-    parts = {"agent": AgentConfig, "cloning": CloningConfig, "matching": MatchingConfig}
+    parts = {"agent": AgentConfig, "cloning": CloningConfig, "matching": MatchingConfig, "pictures": PictureConfig}
     values = _checked(LearnConfig, data, where)
     for name, kind in parts.items():
-        if name in values:
+        if values.get(name) is not None:
             values[name] = _made(kind, _checked(kind, values[name], f"{where}: {name}"), f"{where}: {name}")
     made: LearnConfig = _made(LearnConfig, values, where)
     return made

@@ -15,6 +15,9 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from polytask_policy.description import Description
+from polytask_policy.view import View
+
 Policy = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Action float32 (k,) for a state float32 (n,)."""
 
@@ -105,6 +108,19 @@ def evaluate(
         if on_episode is not None:
             on_episode(index, success)
     return Evaluation(tuple(map(int, seeds)), tuple(successes), tuple(lengths), tuple(returns))
+
+
+def in_episode(
+    act: Callable[..., NDArray[np.float32]], description: Description, env: gymnasium.Env[Any, Any]
+) -> Policy:
+    """Return for one episode a policy of the environment's state; one that sees is shown the environment's camera.
+
+    ``act`` takes what a :class:`View` of the policy's ``description`` gives.
+    """
+    view = View(description, env.get_wrapper_attr("state_names"))
+    if description.pictures is None:
+        return lambda state: act(view(state)[0])
+    return lambda state: act(*view(state, np.asarray(env.render(), dtype=np.uint8)))
 
 
 def random_policy(action_size: int, seed: int = 0) -> Policy:

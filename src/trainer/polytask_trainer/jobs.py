@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ class LearnJob:
     """Agent steps; 0: the settings'."""
     seed: int = 0
     settings: str = ""
-    """YAML file of a LearnConfig; empty: config/trainer/<suite>.yaml where there is one, else the defaults."""
+    """YAML file of a LearnConfig, or the name of one in config/trainer; empty: the one named as the suite where there
+    is one, else the defaults."""
     through_topics: bool = False
     """Step a simulator at pace ``service`` through its topics, instead of the suite in this process."""
     namespace: str = ""
@@ -184,10 +186,13 @@ def _learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dic
     from polytask_trainer.learn import learn_expert
 
     config = learn_settings(job)
-    demonstrations = read_dataset(Path(job.demonstrations).expanduser(), task=job.task)
+    sees = config.pictures is not None
+    if sees and job.through_topics:
+        raise ValueError("a policy that sees is learned in process, by several actors: leave out through_topics")
+    demonstrations = read_dataset(Path(job.demonstrations).expanduser(), task=job.task, cameras=sees)
     result = learn_expert(
         config,
-        lambda: make_environment(job),
+        functools.partial(make_environment, job),
         demonstrations,
         describe(job.suite, job.task, demonstrations[0].embodiment),
         Path(job.output).expanduser(),
@@ -207,9 +212,14 @@ def learn_settings(job: LearnJob) -> LearnConfig:
         said["reward"] = job.reward
     if job.steps:
         said["steps"] = job.steps
+    named = embodiments_folder().parent / "trainer"
     if job.settings:
-        return load_learn_config(Path(job.settings).expanduser(), **said)
-    of_suite = embodiments_folder().parent / "trainer" / f"{job.suite}.yaml"
+        known = sorted(path.stem for path in named.glob("*.yaml"))
+        path = named / f"{job.settings}.yaml" if job.settings in known else Path(job.settings).expanduser()
+        if not path.is_file():
+            raise ValueError(f"settings '{job.settings}' are no file, and none of {', '.join(known)}")
+        return load_learn_config(path, **said)
+    of_suite = named / f"{job.suite}.yaml"
     return load_learn_config(of_suite, **said) if of_suite.is_file() else learn_config(said)
 
 
@@ -282,10 +292,10 @@ def _evaluate(job: EvaluateJob, on_progress: Progress, should_stop: ShouldStop) 
     from polytask_sim_bridge.suites import make_env
     from polytask_trainer.evaluate import Evaluation, evaluate, evaluation_seeds
 
-    act_in = _episode_policies(job)
     env = make_env(job.suite, job.task)
     parts: list[Evaluation] = []
     try:
+        act_in = _episode_policies(job, env)
         for index, seed in enumerate(evaluation_seeds(job.episodes, job.first)):
             if should_stop():
                 return {"finished": False, "steps": index}
@@ -298,19 +308,22 @@ def _evaluate(job: EvaluateJob, on_progress: Progress, should_stop: ShouldStop) 
     return {"finished": True, "steps": job.episodes, "task": job.task, "goal": job.goal, **whole.to_json()}
 
 
-def _episode_policies(job: EvaluateJob) -> Callable[[int], Callable[[np.ndarray], np.ndarray]]:
+def _episode_policies(
+    job: EvaluateJob, env: gymnasium.Env[Any, Any]
+) -> Callable[[int], Callable[[np.ndarray], np.ndarray]]:
     """Gives the policy of each episode by its number: an expert is the same in all, a unified one is asked anew."""
     from polytask_policy.checkpoint import load_checkpoint
     from polytask_policy.expert import KIND as EXPERT
     from polytask_policy.expert import ExpertPolicy
     from polytask_policy.unified import UnifiedPolicy
+    from polytask_trainer.evaluate import in_episode
 
     folder = Path(job.checkpoint).expanduser()
     if load_checkpoint(folder)[1].get("kind") == EXPERT:
         expert = ExpertPolicy.load(folder)
         if expert.task != job.task:
             raise ValueError(f"{folder} is an expert of '{expert.task}', not of '{job.task}'")
-        return lambda index: expert.act
+        return lambda index: in_episode(expert.act, expert.description, env)
     policy = UnifiedPolicy.load(folder)
     if job.goal == "none":
         goals = [policy.no_goal()]

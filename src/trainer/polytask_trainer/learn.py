@@ -7,6 +7,7 @@ of what is kept, depends on it.
 from __future__ import annotations
 
 import io
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +22,6 @@ from numpy.typing import NDArray
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, write_atomically
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
-from polytask_policy.networks import Actor
 from polytask_trainer.agents.bc import pairs, state_scales
 from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.cloning import checked, clone_actor, units
@@ -71,28 +71,41 @@ def learn_expert(
 
     The same call resumes from the last checkpoint, and gives the same expert as one that was never stopped.
     ``on_progress`` gets phase, step, total_steps, episode_reward and elapsed after every episode; ``should_stop`` is
-    asked then too. Raises FeatureError, ValueError (no or unfit demonstrations) and ResumeError.
+    asked then too. With a ``pictures`` section the policy sees: demonstrations need their pictures, and ``env_factory``
+    is called in other processes too, so it must be picklable. Raises FeatureError, ValueError (no or unfit
+    demonstrations) and ResumeError.
     """
-    env = env_factory()
+    kind: type[Learner] = Learner
+    if config.pictures is not None:
+        from polytask_trainer.pixel_learn import PixelLearner
+
+        kind = PixelLearner
+    learner = kind(config, env_factory, demonstrations, description, Path(output), on_progress, should_stop)
     try:
-        learner = _Learner(config, env, demonstrations, description, Path(output), on_progress, should_stop)
         return learner.run()
     finally:
-        env.close()
+        learner.close()
 
 
-class _Learner:
+class Learner:
+    """Learning from states. What is special about these is in methods of their own, see :class:`PixelLearner`."""
+
+    longest_unsaved = sys.maxsize
+    """Episodes after which the state is saved, however little time has passed."""
+
     def __init__(
         self,
         config: LearnConfig,
-        env: gymnasium.Env[Any, Any],
+        env_factory: Callable[[], gymnasium.Env[Any, Any]],
         demonstrations: Sequence[Demonstration],
         description: Description,
         output: Path,
         on_progress: Callable[[dict[str, Any]], None] | None,
         should_stop: Callable[[], bool] | None,
     ) -> None:
-        self.config, self.env, self.output, self.description = config, env, output, description
+        """Check and prepare; see :func:`learn_expert`."""
+        self.config, self.env_factory, self.output, self.description = config, env_factory, output, description
+        env = self.env = env_factory()
         self._demonstrations = checked(demonstrations, env)
         self.should_stop = should_stop or (lambda: False)
         longest = max(len(action) for _, action in self._demonstrations)
@@ -100,11 +113,15 @@ class _Learner:
         self.horizon = min(steps, env.get_wrapper_attr("horizon"))
         self.identity = fingerprint(config, description.tasks[0], [a for pair in self._demonstrations for a in pair])
         self.log = ProgressLog(output, config.steps, on_progress)
-        self.matching = self._matching_reward()
+        self.matching: MatchingReward[Any] | None = None
         self._centre = np.concatenate([states for states, _ in self._demonstrations]).mean(axis=0)
         self._reach = REACH * state_scales(units(description))
 
-    def _matching_reward(self) -> MatchingReward | None:
+    def close(self) -> None:
+        """Free what outlives the run: the environment."""
+        self.env.close()
+
+    def _matching_reward(self) -> MatchingReward[Any] | None:
         if self.config.reward == "environment":
             return None
         names = self.env.get_wrapper_attr("state_names")
@@ -123,27 +140,38 @@ class _Learner:
         if (done := self._finished()) is not None:
             return done
         self.log.phase("bc", Counters())
-        cloned = clone_actor(config, self._demonstrations, self.description)
-        generator = torch.Generator().manual_seed(config.seed)
-        agent = DDPG(cloned, pairs(self._demonstrations), config.agent, generator)
-        sizes = (agent.actor.state_size, agent.actor.action_size)
-        replay = Replay(config.steps + self.horizon, *sizes, config.agent.n_step, config.agent.gamma)
+        agent, replay = self._begin()
         training = self.output / "training"
         counters = load_training(training, agent, replay, self.matching, self.identity) or Counters()
         self.log.resume(counters)
-        earlier, saved = counters.seconds, time.monotonic()
+        self._resume(agent, counters)
+        earlier, saved, last = counters.seconds, time.monotonic(), counters.episode
         while counters.step < config.steps:
             if self.should_stop():
                 save_training(training, agent, replay, self.matching, counters, self.identity)
                 return LearnResult(False, counters.step, counters.seconds)
             self._episode(agent, replay, counters)
             counters.seconds = earlier + time.monotonic() - started
-            if time.monotonic() - saved > config.checkpoint_seconds or counters.step >= config.steps:
+            due = time.monotonic() - saved > config.checkpoint_seconds or counters.step >= config.steps
+            if due or counters.episode - last >= self.longest_unsaved:
                 save_training(training, agent, replay, self.matching, counters, self.identity)
-                saved = time.monotonic()
+                saved, last = time.monotonic(), counters.episode
         finished = self._finish(agent, replay, counters)
         self.log.close()
         return LearnResult(finished, counters.step, earlier + time.monotonic() - started)
+
+    def _begin(self) -> tuple[Any, Any]:
+        """Return agent and replay as they are before the first step."""
+        config = self.config
+        self.matching = self._matching_reward()
+        cloned = clone_actor(config, self._demonstrations, self.description)
+        generator = torch.Generator().manual_seed(config.seed)
+        agent = DDPG(cloned, pairs(self._demonstrations), config.agent, generator)
+        sizes = (agent.actor.state_size, agent.actor.action_size)
+        return agent, Replay(config.steps + self.horizon, *sizes, config.agent.n_step, config.agent.gamma)
+
+    def _resume(self, agent: Any, counters: Counters) -> None:
+        """Do what has to follow when the state of a former sitting was loaded, or none."""
 
     def _finished(self) -> LearnResult | None:
         """Return the outcome of this very training where the folder holds it already."""
@@ -154,13 +182,24 @@ class _Learner:
             return None  # whether it may be replaced is for the training state to say
         return LearnResult(True, int(meta["steps"]), float(meta["seconds"]))
 
-    def _episode(self, agent: DDPG, replay: Replay, counters: Counters) -> None:
+    def _noise(self, episode: int) -> float:
+        """Standard deviation of the exploration in that episode."""
+        return self.config.seed_noise if episode < self.config.seed_episodes else self.config.agent.noise
+
+    def _run(self, agent: Any, number: int) -> Rollout:
+        """The training episode of that number."""
+        noise = self._noise(number)
+        return self._rollout(lambda state: agent.act(state, noise), training_seed(self.config.seed, number))
+
+    def _speeds(self, counters: Counters) -> dict[str, float]:
+        """Return figures about speed for the log."""
+        return {}
+
+    def _episode(self, agent: Any, replay: Any, counters: Counters) -> None:
         """One episode, its rewards, and the updates that it pays for."""
         config = self.config
         seeding = counters.episode < config.seed_episodes
-        noise = config.seed_noise if seeding else config.agent.noise
-        start = training_seed(config.seed, counters.episode)
-        episode = self._rollout(lambda state: agent.act(state, noise), start)
+        episode = self._run(agent, counters.episode)
         rewards = self._rewards(episode)
         replay.add(episode.states, episode.actions, rewards)
         counters.step += len(rewards)
@@ -180,7 +219,9 @@ class _Learner:
             if len(counters.recent) == config.best_of and (counters.best is None or mean > counters.best):
                 counters.best = mean
                 agent.keep_best()
-        self.log.episode("seed" if seeding else "rl", counters, float(rewards.sum()), episode.success, losses)
+        self.log.episode(
+            "seed" if seeding else "rl", counters, float(rewards.sum()), episode.success, losses, self._speeds(counters)
+        )
 
     def _rollout(self, policy: Policy, start: int) -> Rollout:
         """One training episode, less what a broken simulation added to it."""
@@ -192,31 +233,41 @@ class _Learner:
     def _rewards(self, episode: Rollout) -> NDArray[np.float32]:
         if self.matching is None:
             return self.config.environment_reward_scale * episode.rewards
-        return self.matching(episode.states)
+        return self.matching(self._trajectory(episode))
 
-    def _finish(self, agent: DDPG, replay: Replay, counters: Counters) -> bool:
+    def _trajectory(self, episode: Rollout) -> Any:
+        """What of an episode is matched."""
+        return episode.states
+
+    def _finish(self, agent: Any, replay: Any, counters: Counters) -> bool:
         """Write what distillation and the server need: pictures of reached goals, visited states, the expert.
 
         The expert comes last, so that its checkpoint says that all is there. False: stopped before.
         """
         self.log.phase("pictures", counters)
-        chosen, episodes = agent.average, self._matched(agent.average, counters.episode)
+        chosen, episodes = agent.average, self._trials(agent, agent.average, counters.episode)
         if counters.best is not None and episodes is not None:
-            others = self._matched(agent.best, counters.episode)
+            others = self._trials(agent, agent.best, counters.episode)
             if others is None:
                 return False
             if _mean_return(others) > _mean_return(episodes):
                 chosen, episodes = agent.best, others
         if episodes is None:
             return False
-        _write_npz(self.output / "goal_images.npz", "images", self._goal_pictures(episodes))
-        _write_npz(self.output / "replay.npz", "states", replay.states())
+        write_npz(self.output / "goal_images.npz", images=self._goal_pictures(episodes))
+        self._write_replay(replay)
         extra = {"steps": counters.step, "seconds": counters.seconds, "training": self.identity}
-        policy = ExpertPolicy(chosen, self.description)
+        policy = self._policy(chosen)
         policy.save(self.output, seed=self.config.seed, settings=asdict(self.config), **extra)
         return True
 
-    def _matched(self, actor: Actor, first: int) -> list[Matched] | None:
+    def _policy(self, actor: Any) -> ExpertPolicy:
+        return ExpertPolicy(actor, self.description)
+
+    def _write_replay(self, replay: Any) -> None:
+        write_npz(self.output / "replay.npz", states=replay.states())
+
+    def _trials(self, agent: Any, actor: Any, first: int) -> list[Matched] | None:
         """Rollouts of an actor on fresh training starts, from episode ``first`` on. None: stopped before."""
         act = ExpertPolicy(actor, self.description).act
         found = []
@@ -237,7 +288,7 @@ class _Learner:
         pictures = []
         for matched in sorted(episodes, key=lambda one: -one.total)[: self.config.goal_pictures]:
             actions = matched.episode.actions
-            arrival = self.matching.arrival(matched.episode.states) if self.matching else len(actions)
+            arrival = self.matching.arrival(self._trajectory(matched.episode)) if self.matching else len(actions)
             self.env.reset(seed=matched.start)
             for action in actions[:arrival]:
                 self.env.step(action)
@@ -249,7 +300,8 @@ def _mean_return(episodes: Sequence[Matched]) -> float:
     return sum(one.total for one in episodes) / len(episodes)
 
 
-def _write_npz(path: Path, name: str, array: NDArray[Any]) -> None:
+def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write arrays to an npz file without pickle, in one step."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{name: array})
+    np.savez(buffer, allow_pickle=False, **arrays)
     write_atomically(path, buffer.getvalue())

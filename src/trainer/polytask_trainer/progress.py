@@ -35,9 +35,15 @@ class ProgressLog:
         self._board = SummaryWriter(str(self._folder / "log"), purge_step=counters.step)  # type: ignore[no-untyped-call]
 
     def episode(
-        self, phase: str, counters: Counters, reward: float, success: bool, losses: Mapping[str, float]
+        self,
+        phase: str,
+        counters: Counters,
+        reward: float,
+        success: bool,
+        losses: Mapping[str, float],
+        speeds: Mapping[str, float],
     ) -> None:
-        """Write down an episode; ``success`` is for people only."""
+        """Write down an episode; ``success`` is for people only. The caller gets ``speeds`` too."""
         if self._file is None:
             raise RuntimeError("resume() must be called before episode()")
         line = {
@@ -47,11 +53,12 @@ class ProgressLog:
             "seconds": round(counters.seconds, 2),
             "episode_reward": round(reward, 4),
             "success": success,
+            **{name: round(value, 3) for name, value in speeds.items()},
         }
         self._file.write(json.dumps(line) + "\n")
-        for name, value in {"episode_reward": reward, "success": float(success), **losses}.items():
+        for name, value in {"episode_reward": reward, "success": float(success), **losses, **speeds}.items():
             self._board.add_scalar(f"train/{name}", value, counters.step)
-        self._tell(phase, counters, reward)
+        self._tell(phase, counters, reward, speeds)
 
     def close(self) -> None:
         """Flush and close the files."""
@@ -59,7 +66,9 @@ class ProgressLog:
             self._file.close()
             self._board.close()
 
-    def _tell(self, phase: str, counters: Counters, reward: float | None) -> None:
+    def _tell(
+        self, phase: str, counters: Counters, reward: float | None, speeds: Mapping[str, float] | None = None
+    ) -> None:
         if self._callback is not None:
             self._callback(
                 {
@@ -68,5 +77,6 @@ class ProgressLog:
                     "total_steps": self._total,
                     "episode_reward": reward,
                     "elapsed": counters.seconds,
+                    **(speeds or {}),
                 }
             )

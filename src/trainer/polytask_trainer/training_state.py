@@ -16,12 +16,12 @@ from torch import Tensor
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.config import LearnConfig
+from polytask_trainer.pixel_replay import PixelReplay
 from polytask_trainer.replay import Replay
 from polytask_trainer.rewards.matching import MatchingReward
 
 KIND = "expert-training"
 _OPTIMIZERS = ("actor_optimizer", "critic_optimizer")
-_NETWORKS = ("actor", "average", "best", "critic", "target")
 
 
 class ResumeError(Exception):
@@ -53,11 +53,16 @@ def fingerprint(config: LearnConfig, task: str, arrays: Sequence[np.ndarray[Any,
 
 
 def save_training(
-    folder: Path, agent: DDPG, replay: Replay, reward: MatchingReward | None, counters: Counters, identity: str
+    folder: Path,
+    agent: DDPG,
+    replay: Replay | PixelReplay,
+    reward: MatchingReward[Any] | None,
+    counters: Counters,
+    identity: str,
 ) -> None:
     """Write the state as one checkpoint, replacing the last."""
     tensors: dict[str, Tensor] = {"generator": agent.generator.get_state()}
-    for name in _NETWORKS:
+    for name in agent.networks:
         tensors |= {f"{name}.{key}": value for key, value in getattr(agent, name).state_dict().items()}
     for name in _OPTIMIZERS:
         for index, entry in getattr(agent, name).state_dict()["state"].items():
@@ -69,7 +74,7 @@ def save_training(
 
 
 def load_training(
-    folder: Path, agent: DDPG, replay: Replay, reward: MatchingReward | None, identity: str
+    folder: Path, agent: DDPG, replay: Replay | PixelReplay, reward: MatchingReward[Any] | None, identity: str
 ) -> Counters | None:
     """Restore everything in place and return the counters; None where nothing was saved. Raises ResumeError."""
     if not has_checkpoint(folder):
@@ -80,7 +85,7 @@ def load_training(
             f"{folder} holds a training with other settings or demonstrations: choose another output folder, or "
             "delete this one to start afresh"
         )
-    for name in _NETWORKS:
+    for name in agent.networks:
         getattr(agent, name).load_state_dict(_under(tensors, name))
     for name in _OPTIMIZERS:
         optimizer: torch.optim.Optimizer = getattr(agent, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,17 +85,24 @@ class TwinCritic(nn.Module):
 class DDPG:
     """The agent: a deterministic actor, two critics with slow targets, and demonstrations that hold the actor."""
 
+    networks: tuple[str, ...] = ("actor", "average", "best", "critic", "target")
+    """What a resumable training has to keep, beside the optimizers."""
+
     def __init__(
         self,
         actor: Actor,
         demonstrations: tuple[NDArray[np.float32], NDArray[np.float32]],
         config: AgentConfig,
         generator: torch.Generator,
+        rehearse: Callable[[torch.Generator], Tensor] | None = None,
     ) -> None:
-        """``actor`` is pre-trained on ``demonstrations``: states (N, n) and actions (N, k)."""
-        self.config, self.generator = config, generator
+        """``actor`` is pre-trained on ``demonstrations``: states (N, n) and actions (N, k).
+
+        ``rehearse`` gives a loss to add to the actor's at each update: of what must not be forgotten meanwhile.
+        """
+        self.config, self.generator, self._rehearse = config, generator, rehearse
         self.actor, self.average, self.best = actor, copy.deepcopy(actor), copy.deepcopy(actor)
-        self.critic = TwinCritic(actor.state_size + actor.action_size, config.hidden, generator)
+        self.critic = TwinCritic(actor.seen_size + actor.action_size, config.hidden, generator)
         self.target = copy.deepcopy(self.critic)
         self.actor_optimizer = torch.optim.Adam(actor.parameters(), lr=config.learning_rate, fused=True)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.learning_rate, fused=True)
@@ -113,8 +121,7 @@ class DDPG:
 
     def update(self, batch: Batch, train_actor: bool = True) -> dict[str, Tensor]:
         """One step of the critics and, unless told otherwise, of the actor; returns losses for the log."""
-        normalise = self.actor.normaliser
-        states, next_states = normalise(batch.state), normalise(batch.next_state)
+        states, next_states = self.actor.see(batch.state), self.actor.see(batch.next_state)
         log = self._update_critic(batch, states, next_states)
         if train_actor:
             log |= self._update_actor(states)
@@ -137,20 +144,26 @@ class DDPG:
     def _update_actor(self, states: Tensor) -> dict[str, Tensor]:
         config = self.config
         index = torch.randint(len(self._demo_states), (config.batch_size,), generator=self.generator)
-        demo = self.actor.normaliser(self._demo_states[index])
+        demo, shown = self._demonstrated(index)
         raw = self.actor.layers(torch.cat([states, demo]))
         actions = torch.tanh(raw)
         own, cloned = actions[: len(states)], actions[len(states) :]
         q = self.critic(states, self._smoothed(own)).amin(0).mean()
-        bc = (cloned - self._demo_actions[index]).square().sum(1).mean() / (2.0 * config.bc_noise**2)
+        bc = (cloned - shown).square().sum(1).mean() / (2.0 * config.bc_noise**2)
         loss = -(1.0 - config.bc_lambda) * q + config.bc_alpha * config.bc_lambda * bc  # Eq. 1
         loss = loss + config.saturation * raw.square().mean()  # not in the paper: keeps the tanh from saturating
+        if self._rehearse is not None:
+            loss = loss + self._rehearse(self.generator)
         self.actor_optimizer.zero_grad()
         loss.backward(inputs=list(self.actor.layers.parameters()))  # the critics' own gradients are not wanted here
         self.actor_optimizer.step()
         with torch.no_grad():
-            _follow(self.average.layers, self.actor.layers, config.average_rate)
+            _follow(self.average, self.actor, config.average_rate)
         return {"actor_loss": loss.detach(), "bc_loss": bc.detach()}
+
+    def _demonstrated(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs of the actor's perceptron, and actions, of the demonstration pairs ``index`` (B,)."""
+        return self.actor.see(self._demo_states[index]), self._demo_actions[index]
 
     def _smoothed(self, mean: Tensor) -> Tensor:
         noise = (self.config.noise * self._normal(mean)).clamp(-self.config.noise_clip, self.config.noise_clip)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polytask_trainer.rewards.features import Features
 from polytask_trainer.rewards.sinkhorn import sinkhorn
 
 
@@ -49,8 +48,11 @@ class MatchingConfig:
 
 REWARD_SUM = 10.0
 
+Trajectory = TypeVar("Trajectory")
+"""What features are taken of: states float32 (T+1, n), or what a pixel policy saw. Entry 0 is the reset's."""
 
-class MatchingReward:
+
+class MatchingReward(Generic[Trajectory]):
     """Rewards of a whole episode: how well it can be transported onto the demonstration that it matches best.
 
     A demonstration ends when its task is done, a training episode at its horizon; so the demonstration's last frame
@@ -59,21 +61,21 @@ class MatchingReward:
 
     def __init__(
         self,
-        demonstrations: Sequence[NDArray[np.float32]],
-        features: Features,
+        demonstrations: Sequence[Trajectory],
+        features: Callable[[Trajectory], NDArray[np.float64]],
         horizon: int,
         config: MatchingConfig | None = None,
     ) -> None:
-        """Take demonstrations float32 (T'+1, n), reset state first; ``horizon`` steps make a training episode."""
+        """``features`` gives float64 (T+1, d) of a trajectory; ``horizon`` steps make a training episode."""
         self.config = config or MatchingConfig()
         self.features = features
         self._horizon = horizon
         self.scale: float | None = None  # of the reward "cost"; set by the first episode, part of the training state
-        self._targets = [torch.from_numpy(_held(features(states)[1:], horizon)) for states in demonstrations]
+        self._targets = [torch.from_numpy(_held(features(one)[1:], horizon)) for one in demonstrations]
 
-    def __call__(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rewards float32 (T,) for the T steps of an episode float32 (T+1, n): entry t rewards arriving at t+1."""
-        own = torch.from_numpy(self.features(states)[1:])
+    def __call__(self, episode: Trajectory) -> NDArray[np.float32]:
+        """Rewards float32 (T,) for the T steps of an episode: entry t rewards arriving at t+1."""
+        own = torch.from_numpy(self.features(episode)[1:])
         distances = max((-self._distances(own, target) for target in self._targets), key=lambda d: float(d.sum()))
         if self.config.reward == "exp":
             return (REWARD_SUM / self._horizon * distances.exp()).to(torch.float32).numpy()
@@ -81,9 +83,9 @@ class MatchingReward:
             self.scale = REWARD_SUM / max(float(distances.abs().sum()), 1e-6)
         return (self.scale * distances).to(torch.float32).numpy()
 
-    def arrival(self, states: NDArray[np.float32]) -> int:
-        """The step in [1, T] at which an episode float32 (T+1, n) is nearest to where a demonstration ends."""
-        own = torch.from_numpy(self.features(states)[1:])
+    def arrival(self, episode: Trajectory) -> int:
+        """The step in [1, T] at which an episode is nearest to where a demonstration ends."""
+        own = torch.from_numpy(self.features(episode)[1:])
         ends = torch.stack([target[-1] for target in self._targets])
         return 1 + int(torch.cdist(own, ends).amin(1).argmin())
 

@@ -1,0 +1,108 @@
+"""DrQ-v2 with a behaviour-cloning term: the agent of ``ddpg.py`` on an encoder's features (PolyTask Eqs. 1, 6 to 8).
+
+What it adds: random shifts of the pictures, an encoder that learns from the critics' loss alone, and features beside
+the state wherever the other agent has the state alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polytask_policy.pixel_networks import PixelActor
+from polytask_trainer.agents.ddpg import DDPG, AgentConfig
+from polytask_trainer.pixel_config import PictureConfig
+from polytask_trainer.pixel_replay import PixelBatch
+
+SHIFT = 4 / 84
+"""Largest random shift, as a share of a picture's width: the papers' 4 of 84 pixels."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Demonstration pairs: states float32 (N, n), stacked frames uint8 (N, 3 stack, size, size), actions (N, k)."""
+
+    states: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+    actions: NDArray[np.float32]
+
+
+class DrQv2(DDPG):
+    """The agent; its networks live on ``device``, batches are brought there."""
+
+    actor: PixelActor  # type: ignore[assignment]
+    average: PixelActor  # type: ignore[assignment]
+    best: PixelActor  # type: ignore[assignment]
+    networks = (*DDPG.networks, "watcher", "acting")
+
+    def __init__(
+        self, actor: PixelActor, demonstrations: Seen, config: AgentConfig, pictures: PictureConfig, seed: int
+    ) -> None:
+        """``actor`` is pre-trained on ``demonstrations``."""
+        self.device = pictures.torch_device()
+        generator = torch.Generator().manual_seed(seed)
+        super().__init__(actor, (demonstrations.states, demonstrations.actions), config, generator)  # type: ignore[arg-type]
+        moved: list[nn.Module] = [self.actor, self.average, self.best, self.critic, self.target]
+        for network in moved:
+            network.to(self.device)
+        # Episode e acts with acting[e % len(acting)]; in memory that actor processes share.
+        self.acting = nn.ModuleList(copy.deepcopy(actor).cpu() for _ in range(pictures.actors + 1)).share_memory()
+        self.watcher = copy.deepcopy(self.actor)
+        rate = config.learning_rate
+        self.actor_optimizer = torch.optim.Adam(self.actor.layers.parameters(), lr=rate, fused=True)
+        trained = [*self.critic.parameters(), *self.actor.encoder.parameters()]
+        self.critic_optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
+        self._demo_states, self._demo_actions = self._demo_states.to(self.device), self._demo_actions.to(self.device)
+        self._demo_pictures = torch.from_numpy(demonstrations.pictures).to(self.device)
+        self._autocast = pictures.bf16
+        if pictures.compiled:
+            compiled: list[nn.Module] = [self.actor.encoder, self.critic, self.target]
+            for network in compiled:
+                network.compile()
+
+    def publish(self, episode: int, actor: PixelActor | None = None) -> None:
+        """Let that episode act with the weights as they are now, or with those of another actor."""
+        self.acting[episode % len(self.acting)].load_state_dict((actor or self.actor).state_dict())
+
+    def refresh_watcher(self) -> None:
+        """Let the target encoder, on whose features episodes are matched, be the encoder as it is now."""
+        self.watcher.load_state_dict(self.actor.state_dict())
+
+    def update(self, batch: PixelBatch, train_actor: bool = True) -> dict[str, Tensor]:  # type: ignore[override]
+        """One step of the critics with the encoder and, unless told otherwise, of the actor; returns losses."""
+        batch = PixelBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
+        with torch.autocast(self.device.type, torch.bfloat16, self._autocast):
+            seen = self.actor.see(batch.state, self._shifted(batch.pictures))
+            with torch.no_grad():
+                next_seen = self.actor.see(batch.next_state, self._shifted(batch.next_pictures))
+            log = self._update_critic(batch, seen, next_seen)
+            if train_actor:
+                log |= self._update_actor(seen.detach())
+        return log
+
+    def _demonstrated(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            seen = self.actor.see(self._demo_states[index], self._shifted(self._demo_pictures[index]))
+        return seen, self._demo_actions[index]
+
+    def _shifted(self, pictures: Tensor) -> Tensor:
+        return random_shift(pictures, self.generator)
+
+    def _normal(self, like: Tensor) -> Tensor:
+        return torch.empty(like.shape).normal_(generator=self.generator).to(like.device)
+
+
+def random_shift(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Move each of uint8 (B, C, S, S) by whole pixels of its own, up to ``SHIFT`` of its width; edges are repeated."""
+    batch, _, size, _ = pictures.shape
+    pad = max(1, round(SHIFT * size))
+    padded = functional.pad(pictures.float(), (pad, pad, pad, pad), mode="replicate").to(torch.uint8)
+    offset = torch.randint(2 * pad + 1, (2, batch), generator=generator).to(pictures.device)
+    windows = padded.unfold(2, size, 1).unfold(3, size, 1)
+    return windows[torch.arange(batch, device=pictures.device), :, offset[0], offset[1]]

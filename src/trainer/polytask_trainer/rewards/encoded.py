@@ -1,0 +1,52 @@
+"""Features of what was seen, on which episodes are matched: the target encoder's, beside what the robot feels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from polytask_policy.pixel_networks import PixelActor
+from polytask_trainer.frame_store import stacked
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A trajectory as a pixel policy knows it: states float32 (T+1, n), frames uint8 (T+1, 3, size, size)."""
+
+    states: NDArray[np.float32]
+    frames: NDArray[np.uint8]
+
+    def stacks(self, stack: int) -> NDArray[np.uint8]:
+        """Stacked frames uint8 (T+1, 3 stack, size, size)."""
+        places = np.arange(len(self.frames))
+        found = self.frames[stacked(np.zeros_like(places), places, stack)]
+        return found.reshape(len(places), -1, *found.shape[-2:])
+
+
+class EncodedFeatures:
+    """The encoder's output and the normalised state, each divided by its spread within the demonstrations.
+
+    So a distance of one in the matching cost is as far as a demonstration's frames are from their mean.
+    """
+
+    def __init__(self, actor: PixelActor, demonstrations: Sequence[Watched]) -> None:
+        """``actor`` gives encoder and normaliser, as they are when called."""
+        self._actor = actor
+        self._scale = np.ones(actor.encoder.feature + actor.state_size)
+        all_features = np.concatenate([self(one) for one in demonstrations])
+        for block in (slice(None, actor.encoder.feature), slice(actor.encoder.feature, None)):
+            spread = np.sqrt(all_features[:, block].var(axis=0).sum())
+            self._scale[block] = max(float(spread), 1e-3)
+
+    def __call__(self, episode: Watched) -> NDArray[np.float64]:
+        """Features float64 (T+1, d)."""
+        device = self._actor.normaliser.centre.device
+        stacks = torch.from_numpy(episode.stacks(self._actor.pictures.stack)).to(device)
+        with torch.inference_mode():
+            seen = self._actor.see(torch.from_numpy(episode.states).to(device), stacks)
+        features: NDArray[np.float64] = seen.cpu().numpy().astype(np.float64) / self._scale
+        return features
