@@ -6,7 +6,7 @@ import pytest
 
 from polytask_sim_bridge.suites import load_suite, make_env, scripted_expert
 from polytask_sim_bridge.suites.tabletop.control import WIND_UP
-from polytask_sim_bridge.suites.tabletop.scene import physics_model
+from polytask_sim_bridge.suites.tabletop.scene import TABLETOP, physics_model
 from polytask_sim_bridge.suites.tabletop.tasks import JUDGES
 
 TASKS = tuple(load_suite("tabletop").tasks)
@@ -65,7 +65,7 @@ def test_start_states_are_spread_at_rest_and_no_task_is_done():
     for name in ("grasp_velocity.x", "peg_tip_velocity.z", "drawer.speed", "lid.rate", "lid.angle"):
         assert np.abs(starts[:, env.state_names.index(name)]).max() < 1e-6
     for state in starts:
-        assert not any(judge(state)[0] for judge in JUDGES.values())
+        assert not any(judge(state)[0] for judge in JUDGES["tabletop"].values())
 
 
 def test_an_idle_arm_leaves_all_where_it_was():
@@ -83,7 +83,7 @@ def test_the_peg_hangs_down_and_gravity_pulls_it():
     env = make_env("tabletop", "reach")
     state = env.reset(seed=5)[0]["state"]
     np.testing.assert_allclose(xyz(env, state, "peg_tip"), [-0.075, 0, -0.021], atol=1e-3)
-    model = physics_model()
+    model = physics_model(TABLETOP)
     assert model.body_gravcomp[model.body("peg").id] == 0
     for _ in range(10):
         state = env.step(np.array([0, 1, 0, -1], np.float32))[0]["state"]
@@ -129,7 +129,7 @@ def test_pressing_on_furniture_neither_winds_up_nor_breaks_through():
 def force_on(env, body):
     """The sum of contact forces on a body, newtons in the world frame."""
     total, one = np.zeros(3), np.zeros(6)
-    model = physics_model()
+    model = physics_model(TABLETOP)
     for i in range(env.data.ncon):
         bodies = {model.geom_bodyid[g] for g in env.data.contact[i].geom}
         if model.body(body).id in bodies:

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from polytask_sim_bridge.suites import load_suite, make_env, scripted_expert
-from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, INDEX, JUDGES
+from polytask_sim_bridge.suites.tabletop import tasks
+from polytask_sim_bridge.suites.tabletop.scene import TABLETOP
+from polytask_sim_bridge.suites.tabletop.state import index_of, state_names
+from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS
 
 TASKS = tuple(load_suite("tabletop").tasks)
+JUDGES = tasks.JUDGES["tabletop"]
+INDEX = index_of(state_names(TABLETOP))
 
 
 def run(env, task, seed):

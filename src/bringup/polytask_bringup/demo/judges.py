@@ -13,11 +13,11 @@ def done_tasks(suite: str, tasks: Sequence[str], states: NDArray[np.float32]) ->
 
     None for a suite whose tasks cannot be judged from the state alone.
     """
-    if suite != "tabletop":
-        return None
     from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, JUDGES
 
+    if suite not in JUDGES:
+        return None
     newest = states[-HOLD_STEPS:]
     if len(newest) < HOLD_STEPS:
         return []
-    return [task for task in tasks if all(JUDGES[task](state)[0] for state in newest)]
+    return [task for task in tasks if all(JUDGES[suite][task](state)[0] for state in newest)]

@@ -26,6 +26,9 @@ class _Suite:
 
 _SUITES = {
     "tabletop": _Suite("xarm7_tabletop", ("tabletop.env", "TabletopEnv"), ("tabletop.experts", "TabletopExpert")),
+    "tabletop_ten": _Suite(
+        "xarm7_tabletop_ten", ("tabletop.env", "TabletopEnv"), ("tabletop.experts", "TabletopTenExpert")
+    ),
     "metaworld": _Suite(
         "sawyer_metaworld", ("metaworld.env", "MetaWorldEnv"), ("metaworld.experts", "MetaWorldExpert")
     ),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import mujoco
 
 from polytask_sim_bridge.suites import make_env
+from polytask_sim_bridge.suites.tabletop.scene import TABLETOP
 from polytask_sim_bridge.suites.tabletop.visuals import visual_model
 
 
@@ -48,7 +49,7 @@ def measure(rounds: int = 3, pictures: int = 3) -> dict[str, float]:
 
 def default_model() -> mujoco.MjModel:
     """The tabletop's model with MuJoCo's visual settings: multisampling, shadows, a frame buffer of 640x480."""
-    model = visual_model()
+    model = visual_model(TABLETOP)
     plain = mujoco.MjModel.from_xml_string("<mujoco/>").vis
     model.vis.quality.offsamples = plain.quality.offsamples
     model.vis.quality.shadowsize = plain.quality.shadowsize

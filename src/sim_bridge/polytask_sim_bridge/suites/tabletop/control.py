@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from polytask_sim_bridge.suites.tabletop.scene import ARM_JOINTS
+from polytask_sim_bridge.suites.tabletop.scene import ARM_JOINTS, Scene
 
 Array = npt.NDArray[np.float64]
 
@@ -14,12 +14,8 @@ STEP = 0.02
 """How far an action of 1 moves the commanded target, metres per control step."""
 WIND_UP = 0.03
 """The commanded target never leads the grasp point by more than this, metres."""
-WORKSPACE = (np.array([0.22, -0.42, 0.02]), np.array([0.60, 0.42, 0.42]))
-"""Where the commanded target may be, metres in link_base."""
 HOME = np.array([0.0, -0.15, 0.0, 0.90, 0.0, 1.05, 0.0])
 """Joint angles the redundant arm is drawn to, radians."""
-FINGER_OPEN = 0.043
-"""Travel of one finger, metres."""
 
 _DOWN = np.diag([1.0, -1.0, -1.0])
 _DAMPING = 1e-4 * np.eye(6)
@@ -29,10 +25,12 @@ _POSTURE_GAIN = 0.1
 class CartesianControl:
     """Turns actions (dx, dy, dz, gripper), each in [-1, 1], into joint targets; the tool keeps pointing down.
 
-    The gripper opens above 0.5, closes below -0.5 and otherwise stays, as on the paper's arm.
+    The gripper opens above 0.5, closes below -0.5 and otherwise stays, as on the paper's arm. Where the hand carries a
+    jug, it tilts while the gripper is open.
     """
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    def __init__(self, scene: Scene, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        self._workspace = np.array(scene.workspace)
         self._model = model
         self._data = data
         self._plan = mujoco.MjData(model)
@@ -65,7 +63,7 @@ class CartesianControl:
         length = float(np.sqrt(lead @ lead))
         if length > WIND_UP:
             target = grasp + lead * (WIND_UP / length)
-        self.target = np.minimum(np.maximum(target, WORKSPACE[0]), WORKSPACE[1])
+        self.target = np.minimum(np.maximum(target, self._workspace[0]), self._workspace[1])
         if action[3] > 0.5:
             self.gripper_open = True
         elif action[3] < -0.5:
@@ -76,7 +74,7 @@ class CartesianControl:
 
     def _send(self) -> None:
         self._data.ctrl[:7] = self._joints
-        self._data.ctrl[7:] = FINGER_OPEN if self.gripper_open else 0.0
+        self._data.ctrl[7:] = self._model.actuator_ctrlrange[7:, int(self.gripper_open)]
 
     def _solve(self) -> None:
         """One damped least-squares step of the planned joints towards the target, posture in the null space."""

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from polytask_sim_bridge.suites.tabletop.control import CartesianControl
-from polytask_sim_bridge.suites.tabletop.scene import ARM_JOINTS, physics_model
+from polytask_sim_bridge.suites.tabletop.scene import ARM_JOINTS, SCENES, physics_model
 from polytask_sim_bridge.suites.tabletop.start import StartState
-from polytask_sim_bridge.suites.tabletop.state import STATE_NAMES, StateReader
+from polytask_sim_bridge.suites.tabletop.state import StateReader, state_names
 from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, JUDGES
 from polytask_sim_bridge.suites.task import SuiteConfig
 
@@ -25,9 +25,9 @@ _UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL,
 
 
 class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
-    """One task of the tabletop.
+    """One task of a tabletop suite.
 
-    Observation: ``state`` float32 (45,), see STATE_NAMES; with ``cameras`` also ``camera`` uint8 (H, W, 3).
+    Observation: ``state`` float32 (n,), see ``state_names``; with ``cameras`` also ``camera`` uint8 (H, W, 3).
     Action: float32 (4,) in [-1, 1]: dx, dy, dz of the commanded target (2 cm each at 1), gripper (open above 0.5).
     Never terminates; truncated at the task's horizon. ``info``: ``success`` (the predicate held for the last five
     steps) and ``message``. The same seed and actions give the same episode, bit by bit.
@@ -37,8 +37,6 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         "render_modes": ["rgb_array"],
         "render_fps": 20,
     }
-    suite = "tabletop"
-    state_names = STATE_NAMES
     joint_names = (*ARM_JOINTS, "left_finger", "right_finger")
 
     def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
@@ -47,13 +45,16 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self.control_rate = config.control_rate / config.action_repeat
         self.render_mode = render_mode
         self.cameras = cameras
-        model = physics_model()
+        self.suite = config.name
+        scene = SCENES[config.name]
+        self.state_names = state_names(scene)
+        model = physics_model(scene)
         self._substeps = round(1.0 / (config.control_rate * model.opt.timestep))
-        self._model = model
+        self._scene, self._model = scene, model
         self.data = mujoco.MjData(model)
-        self._control = CartesianControl(model, self.data)
-        self._reader = StateReader(model, self.data, self._control)
-        self._start = StartState(model, self.data, self._control)
+        self._control = CartesianControl(scene, model, self.data)
+        self._reader = StateReader(scene, model, self.data, self._control)
+        self._start = StartState(scene, model, self.data, self._control)
         self._joint_qpos = np.array([model.joint(name).qposadr[0] for name in self.joint_names])
         self._joint_dofs = np.array([model.joint(name).dofadr[0] for name in self.joint_names])
         self._grasp = model.site("grasp").id
@@ -62,7 +63,9 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self._steps = self._held = 0
         self._select(task)
         self.action_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
-        parts: dict[str, spaces.Space[Any]] = {"state": spaces.Box(-np.inf, np.inf, (len(STATE_NAMES),), np.float32)}
+        parts: dict[str, spaces.Space[Any]] = {
+            "state": spaces.Box(-np.inf, np.inf, (len(self.state_names),), np.float32)
+        }
         if cameras:
             size = (config.camera.height, config.camera.width, 3)
             parts["camera"] = spaces.Box(0, 255, size, np.uint8)
@@ -71,7 +74,7 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     def _select(self, task: str) -> None:
         self.task = self.config.task(task).name
         self.horizon = self.tasks[task].horizon
-        self._judge = JUDGES[task]
+        self._judge = JUDGES[self.suite][task]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -119,7 +122,7 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         from polytask_sim_bridge.suites.tabletop.rendering import SceneRenderer
 
         if self._renderer is None:
-            self._renderer = SceneRenderer(self._model, self.config.camera)
+            self._renderer = SceneRenderer(self._scene, self._model, self.config.camera)
         picture: npt.NDArray[np.uint8] = self._renderer.render(self.data, width, height)
         return picture
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from polytask_sim_bridge.suites.tabletop.control import STEP
-from polytask_sim_bridge.suites.tabletop.tasks import INDEX
+from polytask_sim_bridge.suites.tabletop.scene import TABLETOP, TABLETOP_TEN, Scene
+from polytask_sim_bridge.suites.tabletop.state import index_of, state_names
 
 Vector = npt.NDArray[np.float64]
 
@@ -20,22 +22,37 @@ _FINGER = 0.022
 """From a handle to the grasp point when a finger touches it, metres."""
 _PEG_AT_REST = np.array([-0.075, 0.0, -0.021])
 """From the grasp point to the tip of the peg when it hangs still, metres."""
+_ABOVE_BOWL = np.array([-0.075, 0.0, 0.21])
+"""From a bowl's rim to where the jug's lip is when its grains fall into the bowl, metres."""
 
 
-def _xyz(state: Vector, name: str) -> Vector:
-    first = INDEX[f"{name}.x"]
-    return state[first : first + 3]
+class _State:
+    """A state whose entries are asked for by name."""
+
+    def __init__(self, values: Vector, index: Mapping[str, int]) -> None:
+        self._values, self._index = values, index
+
+    def __getitem__(self, name: str) -> float:
+        return float(self._values[self._index[name]])
+
+    def xyz(self, name: str) -> Vector:
+        """Three entries, metres."""
+        first = self._index[f"{name}.x"]
+        return self._values[first : first + 3]
 
 
-def _towards(state: Vector, goal: Vector, gain: float = 0.6) -> Vector:
+Move = Callable[[_State], Vector]
+
+
+def _towards(state: _State, goal: Vector, gain: float = 0.6) -> Vector:
     """The move that brings the commanded target near ``goal`` (relative to the grasp point), saturated evenly."""
-    move = gain * (goal - _xyz(state, "target_error")) / STEP
+    move = gain * (goal - state.xyz("target_error")) / STEP
     return move / max(1.0, float(np.max(np.abs(move))))
 
 
-def _funnel(state: Vector, spot: Vector, low: float, slack: float) -> Vector:
+def _funnel(state: _State, spot: Vector, low: float, slack: float) -> Vector:
     """Goes to ``spot`` (relative) from above: as high over ``low`` as the way to go sideways asks for."""
-    height = float(_xyz(state, "grasp")[2])
+    height = float(state.xyz("grasp")[2])
     sideways = float(np.hypot(spot[0], spot[1]))
     wanted = low + min(0.11, 2.0 * max(0.0, sideways - slack))
     # While too low, rise before going sideways.
@@ -43,33 +60,33 @@ def _funnel(state: Vector, spot: Vector, low: float, slack: float) -> Vector:
     return np.array([brake * spot[0], brake * spot[1], wanted - height])
 
 
-def _drawer_open(state: Vector) -> Vector:
-    spot = _xyz(state, "drawer_handle") + _BEHIND_BAR
-    opening = state[INDEX["drawer.opening"]]
+def _drawer_open(state: _State, drawer: str) -> Vector:
+    spot = state.xyz(f"{drawer}_handle") + _BEHIND_BAR
+    opening = state[f"{drawer}.opening"]
     move = _funnel(state, spot, 0.055, 0.02)
-    behind = spot[0] < 0.035 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.085
+    behind = spot[0] < 0.035 and abs(spot[1]) < 0.03 and state.xyz("grasp")[2] < 0.085
     if behind:
         move[0] = min(0.0, opening - 0.165)
     return _towards(state, move)
 
 
-def _drawer_close(state: Vector) -> Vector:
-    handle = _xyz(state, "drawer_handle")
+def _drawer_close(state: _State, drawer: str) -> Vector:
+    handle = state.xyz(f"{drawer}_handle")
     spot = handle + _BEFORE_HANDLE
-    opening = state[INDEX["drawer.opening"]]
+    opening = state[f"{drawer}.opening"]
     move = _funnel(state, spot, 0.055, 0.02)
-    before = handle[0] > 0.01 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.085
+    before = handle[0] > 0.01 and abs(spot[1]) < 0.03 and state.xyz("grasp")[2] < 0.085
     if before:
         move[0] = handle[0] - _FINGER + opening + 0.01
     return _towards(state, move)
 
 
-def _box_open(state: Vector) -> Vector:
-    handle = _xyz(state, "lid_handle")
-    angle = state[INDEX["lid.angle"]]
+def _box_open(state: _State, lid: str) -> Vector:
+    handle = state.xyz(f"{lid}_handle")
+    angle = state[f"{lid}.angle"]
     spot = handle + _BEFORE_HANDLE
     low = 0.13
-    before = handle[0] > 0.01 and abs(spot[1]) < 0.03 and _xyz(state, "grasp")[2] < 0.165
+    before = handle[0] > 0.01 and abs(spot[1]) < 0.03 and state.xyz("grasp")[2] < 0.165
     if angle > 0.02 or before:
         # Press on the handle's face, which tilts and rises with the lid.
         face = np.array([np.cos(angle), 0.0, -np.sin(angle)])
@@ -79,47 +96,68 @@ def _box_open(state: Vector) -> Vector:
     return _towards(state, _funnel(state, spot, low, 0.02))
 
 
-def _peg(cup: str) -> Callable[[Vector], Vector]:
-    def act(state: Vector) -> Vector:
-        gap = _xyz(state, f"cup_{cup}")
-        swing = _xyz(state, "peg_tip_velocity") - _xyz(state, "grasp_velocity")
-        offset = _xyz(state, "peg_tip") - _PEG_AT_REST
-        # Steer the hanging point, not the swinging tip, and lean against the swing.
-        spot = gap + offset
-        spot[:2] += 0.03 * swing[:2]
-        sideways = float(np.hypot(gap[0], gap[1]))
-        clear = gap[2] + 0.02 + min(0.06, 2.0 * max(0.0, sideways - 0.012))
-        wanted = clear if sideways > 0.022 and gap[2] < 0 else gap[2] - 0.032
-        brake = float(np.clip(1.0 - (wanted - 0.02) / 0.03, 0.0, 1.0)) if gap[2] < 0 else 1.0
-        return _towards(state, np.array([brake * spot[0], brake * spot[1], wanted]), gain=0.4)
-
-    return act
+def _peg(state: _State, cup: str) -> Vector:
+    gap = state.xyz(f"cup_{cup}")
+    swing = state.xyz("peg_tip_velocity") - state.xyz("grasp_velocity")
+    offset = state.xyz("peg_tip") - _PEG_AT_REST
+    # Steer the hanging point, not the swinging tip, and lean against the swing.
+    spot = gap + offset
+    spot[:2] += 0.03 * swing[:2]
+    sideways = float(np.hypot(gap[0], gap[1]))
+    clear = gap[2] + 0.02 + min(0.06, 2.0 * max(0.0, sideways - 0.012))
+    wanted = clear if sideways > 0.022 and gap[2] < 0 else gap[2] - 0.032
+    brake = float(np.clip(1.0 - (wanted - 0.02) / 0.03, 0.0, 1.0)) if gap[2] < 0 else 1.0
+    return _towards(state, np.array([brake * spot[0], brake * spot[1], wanted]), gain=0.4)
 
 
-def _reach(state: Vector) -> Vector:
-    return _towards(state, _xyz(state, "reach_target"))
+def _reach(state: _State) -> Vector:
+    return _towards(state, state.xyz("reach_target"))
 
 
-_MOVES: dict[str, Callable[[Vector], Vector]] = {
-    "reach": _reach,
-    "drawer-open": _drawer_open,
-    "drawer-close": _drawer_close,
-    "box-open": _box_open,
-    "peg-green": _peg("green"),
-    "peg-yellow": _peg("yellow"),
-    "peg-blue": _peg("blue"),
-}
+def _pour(state: _State, bowl: str) -> Vector:
+    spot = state.xyz(bowl) + _ABOVE_BOWL
+    ready = float(np.max(np.abs(spot))) < 0.015
+    # What has begun to pour goes on.
+    tilt = ready or state["jug.tilt"] > 0.5
+    return np.append(_towards(state, spot), 1.0 if tilt else -1.0)
+
+
+def _moves(scene: Scene) -> dict[str, Move]:
+    """Of all tasks that a scene admits."""
+    moves: dict[str, Move] = {"reach": _reach}
+    for side in scene.cabinets:
+        moves[f"drawer-open{side}"] = partial(_drawer_open, drawer=f"drawer{side}")
+        moves[f"drawer-close{side}"] = partial(_drawer_close, drawer=f"drawer{side}")
+    for side in scene.boxes:
+        moves[f"box-open{side}"] = partial(_box_open, lid=f"lid{side}")
+    for cup in scene.cups:
+        moves[f"peg-{cup}"] = partial(_peg, cup=cup)
+    for bowl in scene.bowls:
+        moves[bowl.replace("bowl", "pour")] = partial(_pour, bowl=bowl)
+    return {name.replace("_", "-"): move for name, move in moves.items()}
 
 
 class TabletopExpert:
-    """The scripted expert of one task; the gripper stays closed."""
+    """The scripted expert of one task; the gripper stays closed but to pour."""
+
+    scene = TABLETOP
 
     def __init__(self, task: str) -> None:
-        self._move = _MOVES[task]
+        self._move = _moves(self.scene)[task]
+        self._index = index_of(state_names(self.scene))
 
     def reset(self) -> None:
         """Nothing to forget: the expert is a function of the state."""
 
     def __call__(self, state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The action float32 (4,) for a state float32 (45,)."""
-        return np.append(self._move(state.astype(np.float64)), -1.0).astype(np.float32)
+        """The action float32 (4,) for a state float32 (n,)."""
+        action = np.full(4, -1.0, np.float32)
+        move = self._move(_State(state.astype(np.float64), self._index))
+        action[: len(move)] = move
+        return action
+
+
+class TabletopTenExpert(TabletopExpert):
+    """The same for the suite of ten tasks."""
+
+    scene = TABLETOP_TEN

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask_sim_bridge.suites.rendering import Picture, PlainRenderer
+from polytask_sim_bridge.suites.tabletop.scene import Scene
 from polytask_sim_bridge.suites.tabletop.visuals import LINKAGE, linkage_angle, visual_model
 from polytask_sim_bridge.suites.task import CameraConfig
 
@@ -16,9 +17,9 @@ _SIDES = ("left", "right")
 class SceneRenderer:
     """Draws the physics of one environment. To be made, used and closed by one and the same thread (OpenGL)."""
 
-    def __init__(self, physics: mujoco.MjModel, camera: CameraConfig) -> None:
+    def __init__(self, scene: Scene, physics: mujoco.MjModel, camera: CameraConfig) -> None:
         self._camera = camera
-        model = visual_model()
+        model = visual_model(scene)
         self._model, self._data = model, mujoco.MjData(model)
         names = [physics.joint(i).name for i in range(physics.njnt)]
         self._from = np.concatenate([_addresses(physics, name) for name in names])

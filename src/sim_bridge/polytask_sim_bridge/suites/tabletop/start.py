@@ -7,40 +7,54 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask_sim_bridge.suites.tabletop.control import CartesianControl
-from polytask_sim_bridge.suites.tabletop.scene import CUP_ROW_X, CUP_ROW_Y, CUPS
+from polytask_sim_bridge.suites.tabletop.parts import JUG
+from polytask_sim_bridge.suites.tabletop.scene import Scene
 
-ARM_START = np.array([0.42, 0.0, 0.20])
-"""Middle of the grasp point's start positions, metres."""
+_GRAIN_RADIUS = 0.008
 
 
 class StartState:
     """Draws and applies a start state; ranges after the issue's table: cups 2.5 cm, furniture 2 cm, arm 4 cm."""
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, control: CartesianControl) -> None:
-        self._model, self._data, self._control = model, data, control
-        self._mocap = {name: int(model.body(name).mocapid[0]) for name in ("cabinet", "box", "reach_target")}
-        self._cups = {cup: int(model.joint(f"cup_{cup}").qposadr[0]) for cup in CUPS}
-        self._drawer = int(model.joint("drawer").qposadr[0])
+    def __init__(self, scene: Scene, model: mujoco.MjModel, data: mujoco.MjData, control: CartesianControl) -> None:
+        self._scene, self._model, self._data, self._control = scene, model, data, control
+        furniture = [f"cabinet{side}" for side in scene.cabinets] + [f"box{side}" for side in scene.boxes]
+        self._furniture = [int(model.body(name).mocapid[0]) for name in (*furniture, *scene.bowls)]
+        self._target = int(model.body("reach_target").mocapid[0])
+        self._drawers = [int(model.joint(f"drawer{side}").qposadr[0]) for side in scene.cabinets]
+        self._cups = [int(model.joint(f"cup_{cup}").qposadr[0]) for cup in scene.cups]
+        self._grains = [int(model.joint(f"grain_{index}").qposadr[0]) for index in range(scene.grains)]
 
     def apply(self, rng: np.random.Generator) -> None:
         """Resets the simulation to a start state drawn from ``rng``: all at rest, drawer half open, peg hanging."""
-        data = self._data
+        scene, data = self._scene, self._data
         mujoco.mj_resetData(self._model, data)
-        arm = ARM_START + rng.uniform(-0.04, 0.04, 3)
-        for name in ("cabinet", "box"):
-            data.mocap_pos[self._mocap[name], :2] += rng.uniform(-0.02, 0.02, 2)
-        data.qpos[self._drawer] = rng.uniform(0.06, 0.10)
-        for cup in CUPS:
-            position = np.array([CUP_ROW_X, CUP_ROW_Y[cup]]) + rng.uniform(-0.025, 0.025, 2)
-            data.qpos[self._cups[cup] : self._cups[cup] + 2] = position
-        data.mocap_pos[self._mocap["reach_target"]] = _reach_target(arm, rng)
+        arm = np.array(scene.arm_start) + rng.uniform(-0.04, 0.04, 3)
+        for body in self._furniture:
+            data.mocap_pos[body, :2] += rng.uniform(-0.02, 0.02, 2)
+        for drawer in self._drawers:
+            data.qpos[drawer] = rng.uniform(0.06, 0.10)
+        for cup, middle in zip(self._cups, scene.cups.values(), strict=True):
+            data.qpos[cup : cup + 2] = np.array(middle) + rng.uniform(-0.025, 0.025, 2)
+        data.mocap_pos[self._target] = _reach_target(scene, arm, rng)
         self._control.reset(arm)
         mujoco.mj_forward(self._model, data)
+        if self._grains:
+            self._fill_jug()
+
+    def _fill_jug(self) -> None:
+        """Puts the grains side by side on the bottom of the jug."""
+        bottom = self._data.site("jug").xpos + np.array([0.0, 0.0, 0.004 + _GRAIN_RADIUS - JUG.height])
+        for index, grain in enumerate(self._grains):
+            angle = 2 * np.pi * (index + 0.5) / len(self._grains)
+            circle = 0.012 * np.array([np.cos(angle), np.sin(angle), 0.0])
+            self._data.qpos[grain : grain + 3] = bottom + circle
+        mujoco.mj_forward(self._model, self._data)
 
 
-def _reach_target(arm: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _reach_target(scene: Scene, arm: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """A point in the air at least 10 cm from the start, so that it is neither reached nor hidden at once."""
     while True:
-        point = rng.uniform([0.32, -0.20, 0.14], [0.52, 0.20, 0.30])
+        point = rng.uniform(*scene.targets)
         if np.linalg.norm(point - arm) > 0.10:
             return point

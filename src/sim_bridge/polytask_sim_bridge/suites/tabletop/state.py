@@ -2,66 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import mujoco
 import numpy as np
 import numpy.typing as npt
 
 from polytask_sim_bridge.suites.tabletop.control import CartesianControl
-from polytask_sim_bridge.suites.tabletop.scene import CUP_HEIGHT, CUPS
+from polytask_sim_bridge.suites.tabletop.parts import BOWL, CUP, JUG, Vessel
+from polytask_sim_bridge.suites.tabletop.scene import Scene
 
 
 def _xyz(name: str) -> tuple[str, ...]:
     return tuple(f"{name}.{axis}" for axis in "xyz")
 
 
-STATE_NAMES: tuple[str, ...] = (
-    *_xyz("grasp"),  # link_base, m
-    *_xyz("target_error"),  # commanded target - grasp, m
-    *_xyz("grasp_velocity"),  # link_base, m/s
-    "gripper.opening",  # between the fingers, m
-    "gripper.command",  # 1 open, 0 closed
-    *_xyz("peg_tip"),  # peg tip - grasp, m
-    *_xyz("peg_tip_velocity"),  # link_base, m/s
-    *_xyz("drawer_handle"),  # handle - grasp, m
-    "drawer.opening",  # m
-    "drawer.speed",  # m/s
-    *_xyz("lid_handle"),  # handle - grasp, m
-    "lid.angle",  # rad
-    "lid.rate",  # rad/s
-    # rim centre - peg tip, m; and the cup's axis, x and y of a unit vector (0, 0 when upright)
-    *(name for cup in CUPS for name in (*_xyz(f"cup_{cup}"), f"cup_{cup}.up_x", f"cup_{cup}.up_y")),
-    *_xyz("reach_target"),  # target - grasp, m
-)
-"""Names of the state's entries in order; units metres, radians, seconds, axes of link_base (REP 103)."""
+@lru_cache
+def state_names(scene: Scene) -> tuple[str, ...]:
+    """Names of the state's entries in order; units metres, radians, seconds, axes of link_base (REP 103)."""
+    names = [
+        *_xyz("grasp"),  # link_base, m
+        *_xyz("target_error"),  # commanded target - grasp, m
+        *_xyz("grasp_velocity"),  # link_base, m/s
+        "gripper.opening",  # between the fingers, m
+        "gripper.command",  # 1 open, 0 closed
+        *_xyz("peg_tip"),  # peg tip - grasp, m
+        *_xyz("peg_tip_velocity"),  # link_base, m/s
+    ]
+    for side in scene.cabinets:
+        # handle - grasp, m; m, m/s
+        names += [*_xyz(f"drawer{side}_handle"), f"drawer{side}.opening", f"drawer{side}.speed"]
+    for side in scene.boxes:
+        # handle - grasp, m; rad, rad/s
+        names += [*_xyz(f"lid{side}_handle"), f"lid{side}.angle", f"lid{side}.rate"]
+    for cup in scene.cups:
+        # rim centre - peg tip, m; and the cup's axis, x and y of a unit vector (0, 0 when upright)
+        names += [*_xyz(f"cup_{cup}"), f"cup_{cup}.up_x", f"cup_{cup}.up_y"]
+    names += _xyz("reach_target")  # target - grasp, m
+    if scene.grains:
+        names += ["jug.tilt", "jug.rate", "jug.grains"]  # rad, rad/s, share of the grains that are in it
+        for bowl in scene.bowls:
+            names += [*_xyz(bowl), f"{bowl}.grains"]  # rim centre - the jug's lip, m; share of the grains
+    return tuple(names)
 
 
 class StateReader:
     """Reads the state vector from the simulation, after bringing positions and velocities up to date."""
 
-    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, control: CartesianControl) -> None:
+    def __init__(self, scene: Scene, model: mujoco.MjModel, data: mujoco.MjData, control: CartesianControl) -> None:
         self._model = model
         self._data = data
         self._control = control
-        site = {name: model.site(name).id for name in ("grasp", "peg_tip", "drawer_handle", "lid_handle")}
-        self._sites = np.array(list(site.values()))
-        self._grasp, self._peg_tip = site["grasp"], site["peg_tip"]
-        self._drawer = (model.joint("drawer").qposadr[0], model.joint("drawer").dofadr[0])
-        self._lid = (model.joint("lid").qposadr[0], model.joint("lid").dofadr[0])
+        self._size = len(state_names(scene))
+        moving = [f"drawer{side}" for side in scene.cabinets] + [f"lid{side}" for side in scene.boxes]
+        self._grasp, self._peg_tip = model.site("grasp").id, model.site("peg_tip").id
+        self._handles = np.array([model.site(f"{name}_handle").id for name in moving])
+        self._moving_qpos = np.array([model.joint(name).qposadr[0] for name in moving])
+        self._moving_dofs = np.array([model.joint(name).dofadr[0] for name in moving])
         self._fingers = [model.joint(name).qposadr[0] for name in ("left_finger", "right_finger")]
-        self._cups = np.array([model.body(f"cup_{cup}").id for cup in CUPS])
+        self._cups = np.array([model.body(f"cup_{cup}").id for cup in scene.cups])
         self._target = int(model.body("reach_target").mocapid[0])
+        self._pouring = _Pouring(scene, model, data) if scene.grains else None
         self._speed = np.zeros(6)
 
     def read(self) -> npt.NDArray[np.float32]:
-        """The state now, float32 (45,), in the order of STATE_NAMES."""
+        """The state now, float32 (n,), in the order of ``state_names``."""
         model, data = self._model, self._data
         # mj_step leaves these quantities as they were before its last integration.
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         mujoco.mj_comVel(model, data)
-        grasp, tip, drawer_handle, lid_handle = data.site_xpos[self._sites]
-        qpos, qvel = data.qpos, data.qvel
-        out = np.empty(len(STATE_NAMES), dtype=np.float32)
+        grasp, tip = data.site_xpos[self._grasp], data.site_xpos[self._peg_tip]
+        qpos = data.qpos
+        out = np.empty(self._size, dtype=np.float32)
         out[0:3] = grasp
         out[3:6] = self._control.target - grasp
         out[6:9] = self._velocity(self._grasp)
@@ -69,19 +83,54 @@ class StateReader:
         out[10] = self._control.gripper_open
         out[11:14] = tip - grasp
         out[14:17] = self._velocity(self._peg_tip)
-        out[17:20] = drawer_handle - grasp
-        out[20] = qpos[self._drawer[0]]
-        out[21] = qvel[self._drawer[1]]
-        out[22:25] = lid_handle - grasp
-        out[25] = qpos[self._lid[0]]
-        out[26] = qvel[self._lid[1]]
-        cups = out[27:42].reshape(3, 5)
+        end = 17 + 5 * len(self._handles)
+        moving = out[17:end].reshape(-1, 5)
+        moving[:, :3] = data.site_xpos[self._handles] - grasp
+        moving[:, 3] = qpos[self._moving_qpos]
+        moving[:, 4] = data.qvel[self._moving_dofs]
+        first, end = end, end + 5 * len(self._cups)
+        cups = out[first:end].reshape(-1, 5)
         up = data.xmat[self._cups][:, 2::3]
-        cups[:, :3] = data.xpos[self._cups] + CUP_HEIGHT * up - tip
+        cups[:, :3] = data.xpos[self._cups] + CUP.height * up - tip
         cups[:, 3:] = up[:, :2]
-        out[42:45] = data.mocap_pos[self._target] - grasp
+        out[end : end + 3] = data.mocap_pos[self._target] - grasp
+        if self._pouring:
+            self._pouring.read(out[end + 3 :])
         return out
 
     def _velocity(self, site: int) -> npt.NDArray[np.float64]:
         mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_SITE, site, self._speed, 0)
         return self._speed[3:]
+
+
+class _Pouring:
+    """What the state says of jug, grains and bowls."""
+
+    def __init__(self, scene: Scene, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        self._data = data
+        self._tilt = (model.joint("tilt").qposadr[0], model.joint("tilt").dofadr[0])
+        self._grains = np.array([model.body(f"grain_{index}").id for index in range(scene.grains)])
+        self._lip, self._jug = model.site("jug_lip").id, model.site("jug").id
+        self._bowls = np.array([model.site(bowl).id for bowl in scene.bowls])
+
+    def read(self, out: npt.NDArray[np.float32]) -> None:
+        """Fills in the last entries of the state, float32 (3 + 4 bowls,)."""
+        data = self._data
+        out[0] = data.qpos[self._tilt[0]]
+        out[1] = data.qvel[self._tilt[1]]
+        out[2] = self._share(self._jug, JUG)
+        bowls = out[3:].reshape(-1, 4)
+        bowls[:, :3] = data.site_xpos[self._bowls] - data.site_xpos[self._lip]
+        bowls[:, 3] = [self._share(bowl, BOWL) for bowl in self._bowls]
+
+    def _share(self, rim: int, vessel: Vessel) -> float:
+        """Share of the grains whose centres are inside the vessel with its rim's centre at the site ``rim``."""
+        data = self._data
+        x, y, z = data.site_xmat[rim].reshape(3, 3).T @ (data.xpos[self._grains] - data.site_xpos[rim]).T
+        inside = (x * x + y * y < vessel.radius**2) & (z < 0.0) & (z > -vessel.height)
+        return float(np.mean(inside))
+
+
+def index_of(names: Sequence[str]) -> dict[str, int]:
+    """Where each entry of the state is."""
+    return {name: i for i, name in enumerate(names)}

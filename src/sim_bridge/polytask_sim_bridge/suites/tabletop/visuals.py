@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from polytask_sim_bridge.suites.tabletop.scene import scene_xml
+from polytask_sim_bridge.suites.tabletop.scene import Scene, scene_xml
 from polytask_sim_bridge.suites.task import SuiteError
 
 KEEP = 0.05
@@ -51,14 +51,14 @@ def linkage_angle(travel: float) -> float:
     return float(np.arccos(np.clip(cosine, -1.0, 1.0))) - phase
 
 
-def visual_model() -> mujoco.MjModel:
-    """A model of its own to draw with; the meshes are read and decimated once per process."""
-    return copy.copy(_compiled())
+def visual_model(scene: Scene) -> mujoco.MjModel:
+    """A model of its own to draw with; the meshes are read and decimated once per process and scene."""
+    return copy.copy(_compiled(scene))
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> mujoco.MjModel:
-    spec = mujoco.MjSpec.from_string(scene_xml())
+@lru_cache
+def _compiled(scene: Scene) -> mujoco.MjModel:
+    spec = mujoco.MjSpec.from_string(scene_xml(scene))
     folder = mesh_folder()
     for body_name, meshes in _LINKS.items():
         for mesh, material in meshes:
