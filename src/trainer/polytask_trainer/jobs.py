@@ -38,7 +38,8 @@ class LearnJob:
     kind: ClassVar[str] = "learn"
     task: str
     demonstrations: str
-    """Folder with the task's recorded episodes; episodes of other tasks in it are passed over."""
+    """Folder with the task's recorded episodes; episodes of other tasks in it are passed over. Or an HDF5 file, or
+    ``none``; see :func:`polytask_trainer.demonstrations.read_demonstrations`."""
     output: str
     """Run folder. The same job with the same folder resumes."""
     suite: str = "tabletop"
@@ -182,14 +183,16 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
-    from polytask_demo_recorder.dataset import read_dataset
+    from polytask_trainer.demonstrations import NONE, read_demonstrations
     from polytask_trainer.learn import learn_expert
 
     config = learn_settings(job)
     sees = config.pictures is not None
     if sees and job.through_topics:
         raise ValueError("a policy that sees is learned in process, by several actors: leave out through_topics")
-    demonstrations = read_dataset(Path(job.demonstrations).expanduser(), task=job.task, cameras=sees)
+    if job.demonstrations == NONE and (config.reward != "environment" or config.agent.bc_lambda > 0):
+        raise ValueError("without demonstrations the reward has to be the environment's, and agent.bc_lambda 0")
+    demonstrations = read_demonstrations(job.demonstrations, job.suite, job.task, cameras=sees)
     result = learn_expert(
         config,
         functools.partial(make_environment, job),
