@@ -1,5 +1,7 @@
 """Demonstrations from a file of others, or from nowhere, for the learner."""
 
+import dataclasses
+
 import h5py
 import numpy as np
 import pytest
@@ -7,8 +9,10 @@ import pytest
 from polytask_demo_recorder.errors import DatasetError
 from polytask_demo_recorder.foreign import write_hdf5
 from polytask_sim_bridge.suites import make_env, scripted_expert
+from polytask_trainer.demonstrate import demonstrate
 from polytask_trainer.demonstrations import read_demonstrations
 from polytask_trainer.episodes import rollout
+from polytask_trainer.jobs import JobRefused, LearnJob, run
 
 
 def test_a_played_kitchen_gives_the_tasks_snippet(tmp_path):
@@ -44,3 +48,29 @@ def test_without_demonstrations_random_play_stands_in():
     assert np.array_equal(shown.state, again.state), "so that a training can be resumed"
     with pytest.raises(ValueError, match="pictures"):
         read_demonstrations("none", "dmc", "cheetah-run-80", cameras=True)
+
+
+@pytest.mark.slow
+def test_an_expert_learned_without_demonstrations_makes_some(tmp_path):
+    """Two episodes of learning by reward, one shown in a file, which is learned from again."""
+    settings = tmp_path / "short.yaml"
+    short = "{steps: 1000, reward: %s, seed_episodes: 1, critic_updates: 0, updates_per_step: 0.02, goal_rollouts: 1, "
+    short += "goal_pictures: 1, cloning: {steps: 1}, agent: {bc_lambda: %s}}"
+    job = LearnJob("cheetah-run-80", "none", str(tmp_path / "expert"), suite="dmc", settings=str(settings))
+
+    settings.write_text(short % ("ot", 0.25))
+    with pytest.raises(JobRefused, match="without demonstrations"):
+        run(job, lambda report: None, lambda: False)
+
+    settings.write_text(short % ("environment", 0.0))
+    assert run(job, lambda report: None, lambda: False)["finished"]
+    file = tmp_path / "shown.hdf5"
+    [earned] = demonstrate(tmp_path / "expert", file, episodes=1, first_seed=7)
+    [shown] = read_demonstrations(str(file), "dmc", "cheetah-run-80")
+    env = make_env("dmc", "cheetah-run-80")
+    assert np.array_equal(shown.state[0], env.reset(seed=7)[0]["state"])
+    assert earned == pytest.approx(sum(env.step(action)[1] for action in shown.action), abs=1e-3)
+
+    settings.write_text(short % ("ot", 0.25))
+    again = dataclasses.replace(job, demonstrations=str(file), output=str(tmp_path / "again"))
+    assert run(again, lambda report: None, lambda: False)["steps"] == 1000
