@@ -9,11 +9,11 @@ from gymnasium.utils.env_checker import check_env
 
 from polytask_sim_bridge.suites import SUITES, SuiteError, load_suite, make_env, scripted_expert
 
-HELD_OUT = Path(__file__).parents[3] / "config" / "sentences" / "tabletop_heldout.yaml"
+SENTENCES = Path(__file__).parents[3] / "config" / "sentences"
 
 
 def test_every_task_is_registered_with_gymnasium() -> None:
-    for suite, count in (("tabletop", 7), ("metaworld", 50), ("kitchen", 8), ("dmc", 10)):
+    for suite, count in (("tabletop", 7), ("tabletop_ten", 10), ("metaworld", 50), ("kitchen", 8), ("dmc", 10)):
         names = {f"{suite}/{task}" for task in load_suite(suite).tasks}
         assert len(names) == count
         assert names <= set(gymnasium.registry)
@@ -59,9 +59,10 @@ def test_features_name_entries_of_the_state(suite: str) -> None:
             assert feature["scale"] > 0
 
 
-def test_held_out_sentences_are_not_taught() -> None:
-    held_out = yaml.safe_load(HELD_OUT.read_text("utf-8"))
-    tasks = load_suite("tabletop").tasks
+@pytest.mark.parametrize("suite", ["tabletop", "tabletop_ten"])
+def test_held_out_sentences_are_not_taught(suite: str) -> None:
+    held_out = yaml.safe_load((SENTENCES / f"{suite}_heldout.yaml").read_text("utf-8"))
+    tasks = load_suite(suite).tasks
     assert set(held_out) == set(tasks)
     taught = {sentence.lower().rstrip(".?") for task in tasks.values() for sentence in task.instructions}
     every = [sentence.lower().rstrip(".?") for sentences in held_out.values() for sentence in sentences]
@@ -71,7 +72,7 @@ def test_held_out_sentences_are_not_taught() -> None:
 
 
 def test_cup_sentences_name_their_colour_and_no_other() -> None:
-    held_out = yaml.safe_load(HELD_OUT.read_text("utf-8"))
+    held_out = yaml.safe_load((SENTENCES / "tabletop_heldout.yaml").read_text("utf-8"))
     for colour in ("green", "yellow", "blue"):
         task = f"peg-{colour}"
         for sentence in (*load_suite("tabletop").tasks[task].instructions, *held_out[task]):
@@ -86,7 +87,7 @@ def test_lists_of_tasks() -> None:
 
 
 def test_unknown_names_are_refused_with_those_there_are() -> None:
-    with pytest.raises(SuiteError, match="tabletop, metaworld"):
+    with pytest.raises(SuiteError, match="tabletop, tabletop_ten, metaworld"):
         make_env("garden", "kettle")
     with pytest.raises(SuiteError, match=r"drawer-open.*peg-blue"):
         make_env("tabletop", "pour")
