@@ -55,7 +55,7 @@ def test_scales_follow_the_units() -> None:
 
 
 def test_twin_critic_is_two_separate_networks() -> None:
-    critic = TwinCritic(3, (8,), torch.Generator().manual_seed(0))
+    critic = TwinCritic((2, 1), 1, (8,), torch.Generator().manual_seed(0))
     state, action = torch.randn(5, 2), torch.randn(5, 1)
     both = critic(state, action)
     x = torch.cat([state, action], 1)

@@ -22,6 +22,8 @@ class AgentConfig:
 
     hidden: tuple[int, ...] = (128, 128)
     """Hidden layers of actor and critics (paper: 1024 wide, for pixels)."""
+    action_copies: int = 1
+    """How often the critics are shown the action beside the state (papers' code: 200 times, beside 512 features)."""
     learning_rate: float = 3e-4
     """Adam, actor and critics (paper: 1e-4, for 50 times the steps)."""
     batch_size: int = 128
@@ -50,7 +52,7 @@ class AgentConfig:
         """Check the values."""
         if not self.hidden or any(size < 1 for size in self.hidden):
             raise ValueError(f"agent.hidden must be positive sizes, not {self.hidden}")
-        for name in ("learning_rate", "batch_size", "n_step"):
+        for name in ("action_copies", "learning_rate", "batch_size", "n_step"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"agent.{name} must be positive, not {getattr(self, name)}")
         for name in ("gamma", "critic_rate", "bc_lambda", "average_rate"):
@@ -64,8 +66,13 @@ class AgentConfig:
 class TwinCritic(nn.Module):
     """Two Q networks evaluated as one batch of matrix products: (states (B, n), actions (B, k)) -> (2, B)."""
 
-    def __init__(self, inputs: int, hidden: tuple[int, ...], generator: torch.Generator) -> None:
+    def __init__(
+        self, sizes: tuple[int, int], copies: int, hidden: tuple[int, ...], generator: torch.Generator
+    ) -> None:
+        """``sizes`` are n and k; the action is taken ``copies`` times."""
         super().__init__()
+        self._copies = copies
+        inputs = sizes[0] + copies * sizes[1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for size, out in itertools.pairwise((inputs, *hidden, 1)):
             weight = torch.empty(2, size, out)
@@ -76,7 +83,7 @@ class TwinCritic(nn.Module):
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
         """Return both estimates; ``states`` are normalised."""
-        x = torch.cat([states, actions], dim=1).expand(2, -1, -1)
+        x = torch.cat([states, actions.repeat(1, self._copies)], dim=1).expand(2, -1, -1)
         for weight, bias in itertools.islice(zip(self.weights, self.biases, strict=True), len(self.weights) - 1):
             x = torch.relu(torch.baddbmm(bias, x, weight))
         return torch.baddbmm(self.biases[-1], x, self.weights[-1]).squeeze(2)
@@ -102,7 +109,7 @@ class DDPG:
         """
         self.config, self.generator, self._rehearse = config, generator, rehearse
         self.actor, self.average, self.best = actor, copy.deepcopy(actor), copy.deepcopy(actor)
-        self.critic = TwinCritic(actor.seen_size + actor.action_size, config.hidden, generator)
+        self.critic = TwinCritic((actor.seen_size, actor.action_size), config.action_copies, config.hidden, generator)
         self.target = copy.deepcopy(self.critic)
         self.actor_optimizer = torch.optim.Adam(actor.parameters(), lr=config.learning_rate, fused=True)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.learning_rate, fused=True)

@@ -28,9 +28,9 @@ class Watched:
 
 
 class EncodedFeatures:
-    """The encoder's output and the normalised state, each divided by its spread within the demonstrations.
+    """The encoder's output and the normalised state, each divided by twice its spread within the demonstrations.
 
-    So a distance of one in the matching cost is as far as a demonstration's frames are from their mean.
+    So a distance of one in the matching cost is about as far as a demonstration's beginning is from its end.
     """
 
     def __init__(self, actor: PixelActor, demonstrations: Sequence[Watched]) -> None:
@@ -39,7 +39,7 @@ class EncodedFeatures:
         self._scale = np.ones(actor.encoder.feature + actor.state_size)
         all_features = np.concatenate([self(one) for one in demonstrations])
         for block in (slice(None, actor.encoder.feature), slice(actor.encoder.feature, None)):
-            spread = np.sqrt(all_features[:, block].var(axis=0).sum())
+            spread = 2.0 * np.sqrt(all_features[:, block].var(axis=0).sum())
             self._scale[block] = max(float(spread), 1e-3)
 
     def __call__(self, episode: Watched) -> NDArray[np.float64]:

@@ -1,0 +1,147 @@
+"""Learning from pictures: run folder, same seed same expert, resumed after a kill, processes that end."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toy_point
+from toy_sight import CAMERA, DESCRIPTION, SeenPoint, demonstration, small
+
+from polytask_policy.expert import ExpertPolicy
+from polytask_policy.view import View
+from polytask_trainer.actors import ActorError
+from polytask_trainer.evaluate import EVALUATION_SEEDS, evaluate, evaluation_seeds, in_episode
+from polytask_trainer.learn import LearnResult, learn_expert
+from polytask_trainer.pixel_replay import SeenStates
+
+
+def learn(output: Path, **options: Any) -> LearnResult:
+    torch.set_num_threads(1)
+    return learn_expert(small(), options.pop("env", SeenPoint), [demonstration()], DESCRIPTION, output, **options)
+
+
+def same(one: Path, two: Path) -> bool:
+    a, b = (ExpertPolicy.load(folder).actor.state_dict() for folder in (one, two))
+    x, y = (SeenStates(folder) for folder in (one, two))
+    every = np.arange(len(x.states))
+    if not np.array_equal(x.states, y.states):
+        return False
+    return all(torch.equal(a[k], b[k]) for k in a) and np.array_equal(x.pictures(every), y.pictures(every))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("expert")
+    assert learn(folder).finished
+    return folder
+
+
+def test_the_run_folder_holds_what_others_need(finished: Path) -> None:
+    expert = ExpertPolicy.load(finished)
+    assert expert.description.pictures is not None
+    assert (expert.description.pictures.camera, expert.description.state_names) == (CAMERA, ("v.x", "v.y"))
+    seen = SeenStates(finished)
+    assert seen.states.shape[0] >= 200
+    assert seen.states.shape[1] == 2
+    pictures = seen.pictures(np.arange(len(seen.states)))
+    assert pictures.shape == (len(seen.states), 6, 16, 16)
+    assert pictures.max() > 100
+    actions = expert.act(seen.states, pictures)
+    assert actions.shape == (len(seen.states), 2)
+    with np.load(finished / "goal_images.npz", allow_pickle=False) as data:
+        assert data["images"].shape == (3, 32, 32, 3)
+    lines = [json.loads(line) for line in (finished / "progress.jsonl").read_text().splitlines()]
+    assert [line["episode"] for line in lines] == list(range(1, len(lines) + 1))
+    for name in ("updates_per_s", "frames_per_s", "learner_busy", "actors_busy"):
+        assert lines[-1][name] > 0.0
+    assert max(lines[-1]["learner_busy"], lines[-1]["actors_busy"]) <= 1.0
+
+
+def test_an_expert_that_sees_is_evaluated_by_what_it_sees(finished: Path) -> None:
+    expert = ExpertPolicy.load(finished)
+    env = SeenPoint()
+    shown = evaluate(in_episode(expert.act, expert.description, env), env, evaluation_seeds(1), horizon=5)
+    state, view = env.reset(seed=EVALUATION_SEEDS)[0]["state"], View(expert.description, env.state_names)
+    total = 0.0
+    for _ in range(5):
+        observation, reward, *_ = env.step(expert.act(*view(state, env.render())))
+        state, total = observation["state"], total + reward
+    assert shown.returns == (total,)
+
+
+def test_stopped_and_resumed_it_gives_the_same_expert(finished: Path, tmp_path: Path) -> None:
+    told = 0
+
+    def stop() -> bool:
+        return told == 4
+
+    def tell(report: dict[str, Any]) -> None:
+        nonlocal told
+        told += 1
+
+    assert not learn(tmp_path, should_stop=stop, on_progress=tell).finished
+    assert learn(tmp_path).finished
+    assert same(finished, tmp_path)
+
+
+class SlowPoint(SeenPoint):
+    """Leaves time for a kill."""
+
+    def reset(self, **options: Any) -> Any:
+        time.sleep(0.3)
+        return super().reset(**options)
+
+
+def _learn_slowly(output: Path) -> None:
+    torch.set_num_threads(1)
+    learn_expert(small(checkpoint_seconds=0.0), SlowPoint, [demonstration()], DESCRIPTION, output)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_killed_it_resumes_to_the_same_expert_and_its_processes_end(finished: Path, tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_learn_slowly, args=(tmp_path,))
+    process.start()
+    assert process.pid is not None
+    progress, deadline = tmp_path / "progress.jsonl", time.monotonic() + 60
+    while time.monotonic() < deadline and not (progress.exists() and progress.read_text().count("\n") >= 4):
+        time.sleep(0.02)
+    actors = _children(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert actors
+    while time.monotonic() < deadline and any(Path(f"/proc/{pid}/status").exists() for pid in actors):
+        time.sleep(0.02)
+    assert not any(Path(f"/proc/{pid}/status").exists() for pid in actors)
+    learn(tmp_path)
+    assert same(finished, tmp_path)
+
+
+class Broken(SeenPoint):
+    """An environment that fails."""
+
+    def step(self, action: Any) -> Any:
+        raise RuntimeError("the motor is broken")
+
+
+def test_a_failing_environment_is_told_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(ActorError, match="the motor is broken"):
+        learn(tmp_path, env=Broken)
+
+
+def test_a_demonstration_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no pictures of camera 'camera'"):
+        learn_expert(small(), SeenPoint, [toy_point.demonstration()], DESCRIPTION, tmp_path)
+    with pytest.raises(ValueError, match="has no camera ''"):
+        learn_expert(small(), SeenPoint, [demonstration()], toy_point.DESCRIPTION, tmp_path)
