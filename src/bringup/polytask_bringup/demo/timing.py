@@ -1,4 +1,4 @@
-"""How fast the served policy answers: latency at 20 Hz in real time, and lock-step through ROS against in process."""
+"""How fast the served policy answers: latency in real time, and lock-step through ROS against in process."""
 
 from __future__ import annotations
 
