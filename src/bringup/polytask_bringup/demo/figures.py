@@ -101,8 +101,9 @@ def _timing(timing: Mapping[str, Any]) -> list[Figure]:
     lock = timing.get("lockstep")
     rows = [figure(TARGETS["latency"], None), figure(TARGETS["overrun"], None), figure(TARGETS["lockstep"], None)]
     if real:
-        detail = f"p50 {1000 * real['latency']['p50']:.1f} ms, longest {1000 * real['latency']['longest']:.1f} ms"
-        rows[0] = figure(TARGETS["latency"], real["latency"]["p99"], detail=f"{real['rate']:g} Hz, {detail}, n = {real['commands']}")
+        latency = real["latency"]
+        detail = f"{real['rate']:g} Hz, p50 {1000 * latency['p50']:.1f} ms, longest {1000 * latency['longest']:.1f} ms"
+        rows[0] = figure(TARGETS["latency"], latency["p99"], detail=f"{detail}, n = {real['commands']}")
         overrun = max(0.0, real["period"]["longest"] * real["rate"] - 1.0)
         rows[1] = figure(TARGETS["overrun"], overrun, detail=f"longest {1000 * real['period']['longest']:.1f} ms")
     if lock:
