@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,12 +84,14 @@ def estimate(scores: NDArray[np.float64], statistic: Statistic) -> Estimate | No
         return Estimate(statistic(scores), None, None, 1)
     from rliable import library  # type: ignore[import-untyped]
 
-    points, intervals = library.get_interval_estimates(
-        {"it": scores},
-        lambda drawn: np.array([statistic(drawn)]),
-        reps=REPETITIONS,
-        random_state=np.random.RandomState(0),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # rliable hands arch a RandomState
+        points, intervals = library.get_interval_estimates(
+            {"it": scores},
+            lambda drawn: np.array([statistic(drawn)]),
+            reps=REPETITIONS,
+            random_state=np.random.RandomState(0),
+        )
     low, high = intervals["it"][:, 0]
     return Estimate(float(points["it"][0]), float(low), float(high), len(scores))
 
