@@ -59,7 +59,7 @@ def test_features_name_entries_of_the_state(suite: str) -> None:
             assert feature["scale"] > 0
 
 
-@pytest.mark.parametrize("suite", ["tabletop", "tabletop_ten"])
+@pytest.mark.parametrize("suite", ["tabletop", "tabletop_ten", "kitchen"])
 def test_held_out_sentences_are_not_taught(suite: str) -> None:
     held_out = yaml.safe_load((SENTENCES / f"{suite}_heldout.yaml").read_text("utf-8"))
     tasks = load_suite(suite).tasks
