@@ -19,7 +19,7 @@ class Vessel:
 
 
 CUP = Vessel(0.036, 0.07)
-BOWL = Vessel(0.045, 0.04)
+BOWL = Vessel(0.05, 0.04)
 JUG = Vessel(0.021, 0.05)
 
 _WALL = 0.003
