@@ -15,9 +15,22 @@ def done_tasks(suite: str, tasks: Sequence[str], states: NDArray[np.float32]) ->
     """
     from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, JUDGES
 
+    if suite == "kitchen":
+        return _done_in_kitchen(tasks, states)
     if suite not in JUDGES:
         return None
     newest = states[-HOLD_STEPS:]
     if len(newest) < HOLD_STEPS:
         return []
     return [task for task in tasks if all(JUDGES[suite][task](state)[0] for state in newest)]
+
+
+def _done_in_kitchen(tasks: Sequence[str], states: NDArray[np.float32]) -> list[str]:
+    from polytask_sim_bridge.suites import load_suite
+    from polytask_sim_bridge.suites.kitchen.elements import done
+    from polytask_sim_bridge.suites.kitchen.env import HELD
+
+    known, newest = load_suite("kitchen").tasks, states[-HELD:]
+    if len(newest) < HELD:
+        return []
+    return [task for task in tasks if done(newest, known[task].parameters["elements"]).all()]

@@ -113,7 +113,9 @@ class DemoOptions:
             config = load_suite(self.suite)
         except SuiteError as error:
             raise DemoError(str(error)) from error
-        known, tasks = config.tasks, self.tasks or config.lists[STANDARD]
+        known, tasks = config.tasks, self.tasks or config.lists.get(STANDARD)
+        if tasks is None:
+            raise DemoError(f"suite {self.suite} has no standard tasks; name some with --tasks: {', '.join(known)}")
         if self.quick:
             # Of the standard list the first and the third: opening and closing a drawer look much alike.
             tasks = tasks[:QUICK_TASKS] if self.tasks else tasks[::2][:QUICK_TASKS]

@@ -64,7 +64,7 @@ def _pictures(results: Mapping[str, Any]) -> dict[str, Any]:
             {"task": task, **entries[0], "uri": data_uri(Path(entries[0]["strip"]))}
             for task, entries in results.get("demonstrations", {}).items()
         ],
-        "same_demonstration_start": results["settings"]["suite"] == "tabletop"
+        "same_demonstration_start": results["settings"]["suite"] != "metaworld"
         and len({entries[0]["seed"] for entries in results.get("demonstrations", {}).values()}) == 1,
         "curves_width": PANEL_WIDTH * len(progress),
         "curves": data_uri(learning_curves(progress), "image/svg+xml") if progress else None,
