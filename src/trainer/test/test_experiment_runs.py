@@ -55,6 +55,20 @@ def test_a_run_is_known_by_what_it_does_and_not_by_what_it_is_called():
     assert run(title="Expert tabletop/Reach").name == f"expert-tabletop-reach-0-{run().digest}"
 
 
+def test_an_entry_at_its_default_does_not_count_until_the_default_changes(tmp_path):
+    old = run(config={"a": {"b": 2, "c": 1}}, defaults={"a": {"c": 1}})
+    new = run(config={"a": {"b": 2, "c": 1, "added": 0}}, defaults={"a": {"c": 1, "added": 0}})
+    assert old.digest == new.digest != run(config={"a": {"b": 2, "c": 3}}, defaults={"a": {"c": 1}}).digest
+    folder = tmp_path / old.name
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps(old.to_json()))
+    assert finished(tmp_path, new)
+    changed = run(config={"a": {"b": 2, "c": 5}}, defaults={"a": {"c": 5}})
+    assert changed.name == old.name
+    with pytest.raises(ConfigError, match=r"made with other defaults: a.c \(1, now 5\)"):
+        finished(tmp_path, changed)
+
+
 def test_needs_come_first_and_each_once():
     a, b = run(title="a"), run(title="b", seed=1)
     both, more = run(title="c", needs=(b, a)), run(title="d", needs=(a,))

@@ -53,10 +53,10 @@ def experiment(
     results = root / "reports" if budget is Budget.smoke else repository() / "docs" / "results" / "experiments"
     folder = results / name / budget.value
     if not report:
-        with reporting(ConfigError):
-            planned = plan(name, budget.value, seeds)
         try:
-            conduct(planned, root, folder, console, parallel=parallel or os.cpu_count() or 1, minutes=minutes)
+            with reporting(ConfigError):
+                planned = plan(name, budget.value, seeds)
+                conduct(planned, root, folder, console, parallel=parallel or os.cpu_count() or 1, minutes=minutes)
         except JobEnded as error:
             if error.ending.how != "stopped":
                 fail(str(error))

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from polytask_trainer.config import LearnConfig, learn_config
+from polytask_trainer.distill_config import DistillConfig
 from polytask_trainer.experiments.plan import read_budget
 from polytask_trainer.experiments.run import Run
 
@@ -26,7 +28,6 @@ class Experts:
 
 def learn_settings(experts: Experts, suite: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Settings of learning on ``suite``, all of them, without the seed; ``changes`` may hold mappings of parts."""
-    from polytask_trainer.config import learn_config
     from polytask_trainer.jobs import LearnJob
     from polytask_trainer.jobs import learn_settings as of_suite
 
@@ -51,7 +52,8 @@ def expert(
         "learn": learn_settings(experts, suite, changes),
         "episodes": experts.episodes,
     }
-    return Run(f"{name} {suite} {task}", f"{WORKS}:expert", config, seed)
+    defaults = {"learn": dataclasses.asdict(LearnConfig())}
+    return Run(f"{name} {suite} {task}", f"{WORKS}:expert", config, seed, defaults=defaults)
 
 
 def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int]) -> Run:
@@ -65,17 +67,17 @@ def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int])
         "learn": {"cloning": learn["cloning"], "agent": {"hidden": learn["agent"]["hidden"]}},
         "episodes": experts.episodes,
     }
-    return Run(f"clones {suite} {task}", f"{WORKS}:clones", config, seed)
+    defaults = {"learn": dataclasses.asdict(LearnConfig())}
+    return Run(f"clones {suite} {task}", f"{WORKS}:clones", config, seed, defaults=defaults)
 
 
 def distilled(budget: str, suite: str, tasks: Sequence[str], seed: int, steps: int) -> Run:
     """Distil the experts of ``tasks``; ``steps`` 0: the default."""
-    from polytask_trainer.distill_config import DistillConfig
-
     config = dataclasses.asdict(DistillConfig(steps=steps or DistillConfig.steps))
     del config["seed"]
     needs = tuple(expert(budget, suite, task, seed) for task in tasks)
-    return Run(f"distilled {suite}", f"{WORKS}:distilled", {"distill": config}, seed, needs)
+    defaults = {"distill": dataclasses.asdict(DistillConfig())}
+    return Run(f"distilled {suite}", f"{WORKS}:distilled", {"distill": config}, seed, needs, defaults)
 
 
 def asked(policy: Run, suite: str, tasks: Sequence[str], kinds: Sequence[str], episodes: int) -> Run:

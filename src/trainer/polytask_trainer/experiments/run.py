@@ -10,13 +10,14 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from polytask_policy.checkpoint import write_atomically
+from polytask_trainer.config import ConfigError
 
 PACKAGES = (
     "polytask_trainer",
@@ -46,6 +47,8 @@ class Run:
         config: JSON-able, everything that decides on the result; what is None is off, and left out.
         seed: of everything random in it.
         needs: runs whose folders and results it uses.
+        defaults: of the configuration's entries, nested as they are. An entry at its default does not count in the
+            digest, so that a setting that is added later does not make all runs new.
 
     """
 
@@ -54,13 +57,13 @@ class Run:
     config: Mapping[str, Any]
     seed: int
     needs: tuple[Run, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @functools.cached_property
     def digest(self) -> str:
         """Equal for runs that do the same, also in different experiments."""
-        text = json.dumps(
-            [self.work, _without_none(self.config), self.seed, [need.digest for need in self.needs]], sort_keys=True
-        )
+        said = _beyond(_plain(self.config), _plain(self.defaults))
+        text = json.dumps([self.work, said, self.seed, [need.digest for need in self.needs]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
@@ -79,18 +82,38 @@ class Run:
             "title": self.title,
             "name": self.name,
             "work": self.work,
-            "config": _without_none(self.config),
+            "config": _plain(self.config),
             "seed": self.seed,
             "needs": [need.name for need in self.needs],
         }
 
 
-def _without_none(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """As it would come back from JSON, without what is None."""
     if isinstance(value, Mapping):
-        return {str(key): _without_none(entry) for key, entry in value.items() if entry is not None}
+        return {str(key): _plain(entry) for key, entry in value.items() if entry is not None}
     if isinstance(value, list | tuple):
-        return [_without_none(entry) for entry in value]
+        return [_plain(entry) for entry in value]
     return value
+
+
+def _beyond(config: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries that are not at their defaults."""
+    found = {}
+    for key, value in config.items():
+        default = defaults.get(key)
+        if value != default:
+            found[key] = _beyond(value, default) if isinstance(value, dict) and isinstance(default, dict) else value
+    return found
+
+
+def _conflicts(made: Mapping[str, Any], wanted: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Entries of both configurations that differ: a default has changed since."""
+    for key in made.keys() & wanted.keys():
+        if isinstance(made[key], Mapping) and isinstance(wanted[key], Mapping):
+            yield from _conflicts(made[key], wanted[key], f"{path}{key}.")
+        elif made[key] != wanted[key]:
+            yield f"{path}{key} ({made[key]}, now {wanted[key]})"
 
 
 @dataclass
@@ -125,8 +148,16 @@ class Context:
 
 
 def finished(root: Path, run: Run) -> bool:
-    """Whether the run's result is there."""
-    return (root / run.name / DOCUMENT).is_file()
+    """Whether the run's result is there. Raises ConfigError where it was made with other defaults."""
+    path = root / run.name / DOCUMENT
+    if not path.is_file():
+        return False
+    differing = sorted(_conflicts(json.loads(path.read_text())["config"], _plain(run.config)))
+    if differing:
+        raise ConfigError(
+            f"{path.parent} was made with other defaults: {', '.join(differing)}; delete it to do it anew"
+        )
+    return True
 
 
 def execute(
