@@ -22,6 +22,6 @@ def test_the_kitchens_tasks_are_judged_from_its_state() -> None:
 
 
 def test_a_suite_without_standard_tasks_says_so() -> None:
-    with pytest.raises(DemoError, match="no standard tasks.*cheetah-run-80"):
+    with pytest.raises(DemoError, match=r"no standard tasks.*cheetah-run-80"):
         DemoOptions(suite="dmc").resolved()
     assert DemoOptions(suite="kitchen").resolved().tasks[0] == "light-switch"

@@ -31,7 +31,7 @@ def goals() -> Goals:
         ({"tasks": ("drawer-open", "fly")}, "no task fly"),
         ({"tasks": ("drawer-open",)}, "at least two"),
         ({"tasks": ("drawer-open", "drawer-open")}, "named twice"),
-        ({"suite": "kitchen"}, "no suite"),
+        ({"suite": "garden"}, "no suite"),
         ({"seed": 90}, "0 to 89"),
     ],
 )
