@@ -10,8 +10,6 @@ from polytask_sim_bridge.suites.tabletop.control import CartesianControl
 from polytask_sim_bridge.suites.tabletop.parts import JUG
 from polytask_sim_bridge.suites.tabletop.scene import Scene
 
-_GRAIN_RADIUS = 0.008
-
 
 class StartState:
     """Draws and applies a start state; ranges after the issue's table: cups 2.5 cm, furniture 2 cm, arm 4 cm."""
@@ -38,18 +36,19 @@ class StartState:
             data.qpos[cup : cup + 2] = np.array(middle) + rng.uniform(-0.025, 0.025, 2)
         data.mocap_pos[self._target] = _reach_target(scene, arm, rng)
         self._control.reset(arm)
-        mujoco.mj_forward(self._model, data)
         if self._grains:
             self._fill_jug()
+        mujoco.mj_forward(self._model, data)
 
     def _fill_jug(self) -> None:
         """Puts the grains side by side on the bottom of the jug."""
-        bottom = self._data.site("jug").xpos + np.array([0.0, 0.0, 0.004 + _GRAIN_RADIUS - JUG.height])
+        mujoco.mj_kinematics(self._model, self._data)
+        radius = float(self._model.geom("grain_0").size[0])
+        bottom = self._data.site("jug").xpos + np.array([0.0, 0.0, 0.004 + radius - JUG.height])
         for index, grain in enumerate(self._grains):
             angle = 2 * np.pi * (index + 0.5) / len(self._grains)
             circle = 0.012 * np.array([np.cos(angle), np.sin(angle), 0.0])
             self._data.qpos[grain : grain + 3] = bottom + circle
-        mujoco.mj_forward(self._model, self._data)
 
 
 def _reach_target(scene: Scene, arm: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask_sim_bridge.suites.tabletop.control import CartesianControl
-from polytask_sim_bridge.suites.tabletop.parts import BOWL, CUP, JUG, Vessel
+from polytask_sim_bridge.suites.tabletop.parts import BOWL, CUP, JUG
 from polytask_sim_bridge.suites.tabletop.scene import Scene
 
 
@@ -110,25 +110,33 @@ class _Pouring:
         self._data = data
         self._tilt = (model.joint("tilt").qposadr[0], model.joint("tilt").dofadr[0])
         self._grains = np.array([model.body(f"grain_{index}").id for index in range(scene.grains)])
-        self._lip, self._jug = model.site("jug_lip").id, model.site("jug").id
-        self._bowls = np.array([model.site(bowl).id for bowl in scene.bowls])
+        self._lip = model.site("jug_lip").id
+        rims = [model.site(name).id for name in ("jug", *scene.bowls)]
+        vessels = [JUG] + [BOWL] * len(scene.bowls)
+        self._rims = np.array(rims)
+        self._radius, self._height = np.array([(vessel.radius, vessel.height) for vessel in vessels]).T[..., None]
 
     def read(self, out: npt.NDArray[np.float32]) -> None:
         """Fills in the last entries of the state, float32 (3 + 4 bowls,)."""
         data = self._data
+        rims = data.site_xpos[self._rims]
+        shares = self._shares(rims)
         out[0] = data.qpos[self._tilt[0]]
         out[1] = data.qvel[self._tilt[1]]
-        out[2] = self._share(self._jug, JUG)
+        out[2] = shares[0]
         bowls = out[3:].reshape(-1, 4)
-        bowls[:, :3] = data.site_xpos[self._bowls] - data.site_xpos[self._lip]
-        bowls[:, 3] = [self._share(bowl, BOWL) for bowl in self._bowls]
+        bowls[:, :3] = rims[1:] - data.site_xpos[self._lip]
+        bowls[:, 3] = shares[1:]
 
-    def _share(self, rim: int, vessel: Vessel) -> float:
-        """Share of the grains whose centres are inside the vessel with its rim's centre at the site ``rim``."""
+    def _shares(self, rims: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Share of the grains whose centres are inside each vessel, given the centres of the rims (v, 3): (v,)."""
         data = self._data
-        x, y, z = data.site_xmat[rim].reshape(3, 3).T @ (data.xpos[self._grains] - data.site_xpos[rim]).T
-        inside = (x * x + y * y < vessel.radius**2) & (z < 0.0) & (z > -vessel.height)
-        return float(np.mean(inside))
+        # In each rim's own axes: (v, grains, 3).
+        places = (data.xpos[self._grains] - rims[:, None]) @ data.site_xmat[self._rims].reshape(-1, 3, 3)
+        x, y, z = np.moveaxis(places, -1, 0)
+        inside = (x * x + y * y < self._radius**2) & (z < 0.0) & (z > -self._height)
+        shares: npt.NDArray[np.float64] = inside.mean(axis=1)
+        return shares
 
 
 def index_of(names: Sequence[str]) -> dict[str, int]:
