@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from polytask_robot_io.embodiment import Embodiment
+from polytask_trainer.demonstrations import Shown, random_play
+
 MOST_TRIES = 100
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A demonstration: state float32 (T+1, n) and action float32 (T, k), ending at success."""
-
-    state: NDArray[np.float32]
-    action: NDArray[np.float32]
 
 
 def first_start(seed: int) -> int:
@@ -25,14 +19,20 @@ def first_start(seed: int) -> int:
     return 100 * seed
 
 
+def demonstrations(suite: str, task: str, count: int, seed: int) -> list[Shown]:
+    """What run ``seed`` is shown: ``count`` scripted episodes, or for 0 a random one, which is no demonstration."""
+    return scripted(suite, task, count, first_start(seed)) if count else [random_play(suite, task)]
+
+
 def scripted(suite: str, task: str, count: int, first: int) -> list[Shown]:
     """``count`` successful episodes of the scripted expert, from start seed ``first`` on; failures are passed over.
 
     Raises RuntimeError where a hundred starts do not give as many.
     """
-    from polytask_sim_bridge.suites import make_env, scripted_expert
+    from polytask_sim_bridge.suites import EMBODIMENTS, make_env, scripted_expert
 
     env, expert = make_env(suite, task), scripted_expert(suite, task)
+    embodiment = Embodiment.load(EMBODIMENTS[suite])
     shown: list[Shown] = []
     try:
         for start in range(first, first + MOST_TRIES):
@@ -40,7 +40,7 @@ def scripted(suite: str, task: str, count: int, first: int) -> list[Shown]:
                 break
             episode = _episode(env, expert, start)
             if episode is not None:
-                shown.append(episode)
+                shown.append(Shown(embodiment, *episode))
     finally:
         env.close()
     if len(shown) < count:
@@ -69,8 +69,10 @@ def result_pictures(suite: str, task: str, count: int, first: int) -> list[NDArr
     return pictures
 
 
-def _episode(env: gymnasium.Env[Any, Any], expert: Any, start: int) -> Shown | None:
-    """One scripted episode; None where it fails."""
+def _episode(
+    env: gymnasium.Env[Any, Any], expert: Any, start: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """States (T+1, n) and actions (T, k) of a scripted episode that ends at success; None where it fails."""
     expert.reset()
     observation, info = env.reset(seed=start)
     states, actions, over = [observation["state"]], [], False
@@ -79,4 +81,4 @@ def _episode(env: gymnasium.Env[Any, Any], expert: Any, start: int) -> Shown | N
         observation, _, terminated, truncated, info = env.step(actions[-1])
         states.append(observation["state"])
         over = terminated or truncated
-    return Shown(np.stack(states), np.stack(actions).astype(np.float32)) if info["success"] else None
+    return (np.stack(states), np.stack(actions).astype(np.float32)) if info["success"] else None

@@ -33,7 +33,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     of: multitask.Settings = read_budget("multitask", settings.policies, multitask.Settings)
     found = []
     for suite, kinds in settings.kinds.items():
-        policy = polytask.distilled(of.experts, suite, of.tasks[suite], seed, of.distill_steps)
+        policy = multitask.policy(of, suite, seed)
         for asked in (multitask.KINDS, kinds):
             found.append(polytask.asked(policy, suite, of.tasks[suite], asked, of.episodes))
     return found

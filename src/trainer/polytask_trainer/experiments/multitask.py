@@ -46,9 +46,14 @@ def runs(settings: Settings, seed: int) -> list[Run]:
         for task in tasks:
             found.append(polytask.expert(settings.experts, suite, task, seed))
             found.append(polytask.clones(settings.experts, suite, task, seed, CLONED))
-        policy = polytask.distilled(settings.experts, suite, tasks, seed, settings.distill_steps)
-        found.append(polytask.asked(policy, suite, tasks, KINDS, settings.episodes))
+        found.append(polytask.asked(policy(settings, suite, seed), suite, tasks, KINDS, settings.episodes))
     return found
+
+
+def policy(settings: Settings, suite: str, seed: int) -> Run:
+    """The policy distilled from the experts of a suite's tasks."""
+    experts = [polytask.expert(settings.experts, suite, task, seed) for task in settings.tasks[suite]]
+    return polytask.distilled(experts, suite, seed, settings.distill_steps)
 
 
 def scores_of(documents: Sequence[Document], suite: str) -> Scores:

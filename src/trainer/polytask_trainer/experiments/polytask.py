@@ -21,6 +21,8 @@ class Experts:
 
     learn: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """For each suite, what differs from its settings in config/trainer."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Name of a suite's settings in config/trainer, where it is not the suite's own."""
     demonstrations: int = 1
     episodes: int = 25
     """Fresh starts on which each is judged."""
@@ -31,7 +33,7 @@ def learn_settings(experts: Experts, suite: str, changes: Mapping[str, Any] | No
     from polytask_trainer.jobs import LearnJob
     from polytask_trainer.jobs import learn_settings as of_suite
 
-    settings = dataclasses.asdict(of_suite(LearnJob("", "", "", suite=suite)))
+    settings = dataclasses.asdict(of_suite(LearnJob("", "", "", suite=suite, settings=experts.settings.get(suite, ""))))
     for more in (experts.learn.get(suite, {}), changes or {}):
         for name, value in more.items():
             settings[name] = {**settings[name], **value} if isinstance(value, Mapping) else value
@@ -41,14 +43,23 @@ def learn_settings(experts: Experts, suite: str, changes: Mapping[str, Any] | No
 
 
 def expert(
-    budget: str, suite: str, task: str, seed: int, changes: Mapping[str, Any] | None = None, name: str = "expert"
+    budget: str,
+    suite: str,
+    task: str,
+    seed: int,
+    changes: Mapping[str, Any] | None = None,
+    name: str = "expert",
+    demonstrations: int | None = None,
 ) -> Run:
-    """Learn an expert and judge it; ``name`` tells variants with ``changes`` of the settings apart."""
+    """Learn an expert and judge it; ``name`` tells variants with ``changes`` of the settings apart.
+
+    ``demonstrations``: None: the budget's; 0: none, from the environment's reward alone.
+    """
     experts: Experts = read_budget("experts", budget, Experts)
     config = {
         "suite": suite,
         "task": task,
-        "demonstrations": experts.demonstrations,
+        "demonstrations": experts.demonstrations if demonstrations is None else demonstrations,
         "learn": learn_settings(experts, suite, changes),
         "episodes": experts.episodes,
     }
@@ -71,13 +82,12 @@ def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int])
     return Run(f"clones {suite} {task}", f"{WORKS}:clones", config, seed, defaults=defaults)
 
 
-def distilled(budget: str, suite: str, tasks: Sequence[str], seed: int, steps: int) -> Run:
-    """Distil the experts of ``tasks``; ``steps`` 0: the default."""
+def distilled(experts: Sequence[Run], suite: str, seed: int, steps: int) -> Run:
+    """Distil experts of a suite; ``steps`` 0: the default."""
     config = dataclasses.asdict(DistillConfig(steps=steps or DistillConfig.steps))
     del config["seed"]
-    needs = tuple(expert(budget, suite, task, seed) for task in tasks)
     defaults = {"distill": dataclasses.asdict(DistillConfig())}
-    return Run(f"distilled {suite}", f"{WORKS}:distilled", {"distill": config}, seed, needs, defaults)
+    return Run(f"distilled {suite}", f"{WORKS}:distilled", {"distill": config}, seed, tuple(experts), defaults)
 
 
 def asked(policy: Run, suite: str, tasks: Sequence[str], kinds: Sequence[str], episodes: int) -> Run:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask_trainer.evaluate import Evaluation, evaluate, evaluation_seeds
-from polytask_trainer.experiments.demonstrations import first_start, result_pictures, scripted
+from polytask_trainer.experiments.demonstrations import demonstrations, result_pictures
 from polytask_trainer.experiments.run import Context, Stopped
 
 STARTS_PER_SEED = 10_000
@@ -30,29 +30,22 @@ def figures(done: Evaluation) -> dict[str, Any]:
     return {**done.to_json(), "mean_return": float(np.mean(done.returns))}
 
 
-def _describe(suite: str, task: str) -> Any:
-    from polytask_robot_io.embodiment import Embodiment, embodiments_folder
-    from polytask_sim_bridge.suites import EMBODIMENTS
-    from polytask_trainer.jobs import describe
-
-    return describe(suite, task, Embodiment.load(embodiments_folder() / f"{EMBODIMENTS[suite]}.yaml"))
-
-
 def expert(context: Context) -> dict[str, Any]:
     """Learn an expert from ``demonstrations`` scripted episodes, and judge it on ``episodes`` fresh starts."""
     from polytask_policy.expert import ExpertPolicy
     from polytask_sim_bridge.suites import make_env
     from polytask_trainer.config import learn_config
+    from polytask_trainer.jobs import describe
     from polytask_trainer.learn import learn_expert
 
     config = context.config
     suite, task = config["suite"], config["task"]
-    shown = scripted(suite, task, config["demonstrations"], first_start(context.seed))
+    shown = demonstrations(suite, task, config["demonstrations"], context.seed)
     done = learn_expert(
         learn_config({**config["learn"], "seed": context.seed}),
         lambda: make_env(suite, task),
         shown,
-        _describe(suite, task),
+        describe(suite, task, shown[0].embodiment),
         context.folder,
         on_progress=context.on_progress,
         should_stop=context.should_stop,
@@ -86,10 +79,11 @@ def clones(context: Context) -> dict[str, Any]:
     from polytask_sim_bridge.suites import make_env
     from polytask_trainer.cloning import clone_expert
     from polytask_trainer.config import learn_config
+    from polytask_trainer.jobs import describe
 
     config = context.config
     suite, task, counts = config["suite"], config["task"], config["demonstrations"]
-    shown = scripted(suite, task, max(counts), first_start(context.seed))
+    shown = demonstrations(suite, task, max(counts), context.seed)
     learn = learn_config({**config["learn"], "seed": context.seed})
     env, results = make_env(suite, task), {}
     try:
@@ -97,7 +91,7 @@ def clones(context: Context) -> dict[str, Any]:
             context.progress(number, len(counts), "cloning")
 
             def judge(count: int = count) -> dict[str, Any]:
-                policy = clone_expert(learn, shown[:count], _describe(suite, task))
+                policy = clone_expert(learn, shown[:count], describe(suite, task, shown[0].embodiment))
                 return figures(evaluate(policy.act, env, starts(context.seed, config["episodes"])))
 
             results[str(count)] = context.piece(str(count), judge)
