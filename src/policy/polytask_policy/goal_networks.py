@@ -81,6 +81,8 @@ class GoalConditionedActor(nn.Module):
     def __init__(self, state_size: int, action_size: int, hidden: Sequence[int] = (256, 256)) -> None:
         """Make an actor with the given hidden layers."""
         super().__init__()
+        self.state_size = state_size
+        self.action_size = action_size
         self.hidden = tuple(hidden)
         self.normaliser = Normaliser(state_size)
         self.layers = mlp((state_size, *hidden, action_size))
@@ -97,11 +99,15 @@ class GoalConditionedActor(nn.Module):
 
     def forward(self, state: Tensor, goal: Tensor) -> Tensor:
         """Return the mean action for each pair of state and goal."""
-        values = self.normaliser(state)
+        return torch.tanh(self.raw(self.normaliser(state), goal))
+
+    def raw(self, values: Tensor, goal: Tensor) -> Tensor:
+        """Return what the last tanh takes, (B, k), for normalised states (B, n) and goals (B, 64) or one (64,)."""
         *inner, last = self._linears()
         for linear, (gain, shift) in zip(inner, self._gains_and_shifts(goal), strict=True):
             values = functional.relu(linear(values) * (1 + gain) + shift)
-        return torch.tanh(last(values))
+        out: Tensor = last(values)
+        return out
 
     def _at_goal(self, goal: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return weights (out, in) and biases (out,) of the layers, as the goal (64,) modulates them."""
@@ -122,11 +128,10 @@ class GoalConditionedActor(nn.Module):
     @torch.no_grad()
     def at_goal(self, goal: Tensor) -> Actor:
         """Return that perceptron as an expert's actor, which can be trained on."""
-        layers = self._at_goal(goal)
-        actor = Actor(len(self.normaliser.centre), len(layers[-1][1]), self.hidden)
+        actor = Actor(self.state_size, self.action_size, self.hidden)
         actor.normaliser.load_state_dict(self.normaliser.state_dict())
         plain = (layer for layer in actor.layers if isinstance(layer, nn.Linear))
-        for layer, (weight, bias) in zip(plain, layers, strict=True):
+        for layer, (weight, bias) in zip(plain, self._at_goal(goal), strict=True):
             layer.weight.copy_(weight)
             layer.bias.copy_(bias)
         return actor

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from polytask_policy.description import Description
     from polytask_trainer.config import LearnConfig
+    from polytask_trainer.learn import LearnResult
 
 Progress = Callable[[dict[str, Any]], None]
 ShouldStop = Callable[[], bool]
@@ -55,6 +56,10 @@ class LearnJob:
     """Step a simulator at pace ``service`` through its topics, instead of the suite in this process."""
     namespace: str = ""
     """Of that simulator."""
+    policy: str = ""
+    """Folder of a unified policy to begin with; empty: begin at random."""
+    online: bool = False
+    """That policy itself learns the task, and rehearses its others (appendix D), instead of a copy for one goal."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +190,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 def _learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
     from polytask_trainer.demonstrations import NONE, read_demonstrations
     from polytask_trainer.learn import learn_expert
+    from polytask_trainer.warm_start import learn_from
 
     config = learn_settings(job)
     sees = config.pictures is not None
@@ -193,7 +199,13 @@ def _learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dic
     if job.demonstrations == NONE and (config.reward != "environment" or config.agent.bc_lambda > 0):
         raise ValueError("without demonstrations the reward has to be the environment's, and agent.bc_lambda 0")
     demonstrations = read_demonstrations(job.demonstrations, job.suite, job.task, cameras=sees)
-    result = learn_expert(
+    if job.policy:
+        learn: Callable[..., LearnResult] = functools.partial(
+            learn_from, Path(job.policy).expanduser(), online=job.online
+        )
+    else:
+        learn = learn_expert
+    result = learn(
         config,
         functools.partial(make_environment, job),
         demonstrations,

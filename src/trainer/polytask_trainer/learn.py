@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, write_atomically
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
+from polytask_policy.networks import Actor
 from polytask_trainer.agents.bc import pairs, state_scales
 from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.cloning import checked, clone_actor, units
@@ -164,11 +165,15 @@ class Learner:
         """Return agent and replay as they are before the first step."""
         config = self.config
         self.matching = self._matching_reward()
-        cloned = clone_actor(config, self._demonstrations, self.description)
+        actor, rehearse = self._clone()
         generator = torch.Generator().manual_seed(config.seed)
-        agent = DDPG(cloned, pairs(self._demonstrations), config.agent, generator)
-        sizes = (agent.actor.state_size, agent.actor.action_size)
+        agent = DDPG(actor, pairs(self._demonstrations), config.agent, generator, rehearse)
+        sizes = (actor.state_size, actor.action_size)
         return agent, Replay(config.steps + self.horizon, *sizes, config.agent.n_step, config.agent.gamma)
+
+    def _clone(self) -> tuple[Actor, Callable[[torch.Generator], torch.Tensor] | None]:
+        """Return the cloned actor, and the loss of what it must not forget while it learns on, if there is any."""
+        return clone_actor(self.config, self._demonstrations, self.description), None
 
     def _resume(self, agent: Any, counters: Counters) -> None:
         """Do what has to follow when the state of a former sitting was loaded, or none."""

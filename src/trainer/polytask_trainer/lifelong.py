@@ -1,7 +1,8 @@
 """Lifelong learning: a policy learns one more task and forgets none (PolyTask, Section II-D and appendix D).
 
 Offline variant: an expert of the new task is learned as ever; then the policy, from its own weights, imitates the
-expert in the states of its replay and rehearses what it remembers of its earlier tasks. No shape changes.
+expert in the states of its replay and rehearses what it remembers of its earlier tasks. No shape changes. The online
+variant learns the expert otherwise, see :mod:`polytask_trainer.online`, and ends with the same step.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from polytask_trainer.distill_data import (
     with_task,
 )
 from polytask_trainer.memory import FOLDER, Memory
-from polytask_trainer.teaching import Student, teach
+from polytask_trainer.teaching import STUDENT, Student, teach
 
 STEPS = 2000
 """Gradient steps for one more task; about half of what a policy at random needs for the first ones."""
@@ -73,6 +74,10 @@ def assimilate(
     said = json.dumps([asdict(config), data.fingerprint, rehearse, meta.get("fingerprint")])
     fingerprint = hashlib.sha256(said.encode()).hexdigest()
     student = Student(taught.actor, taught.goals)
+    if has_checkpoint(expert / STUDENT):
+        tensors, of = load_checkpoint(expert / STUDENT, STUDENT)
+        if of["policy"] == meta.get("fingerprint"):
+            student.load_state_dict(tensors)
     drawn = None if rehearse else [description.tasks.index(lesson.task)]
     result = teach(
         config, student, data, policy, fingerprint, drawn=drawn, on_progress=on_progress, should_stop=should_stop

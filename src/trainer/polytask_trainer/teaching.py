@@ -24,6 +24,8 @@ from polytask_trainer.distill_data import TeachingData
 RESUME_KIND = "distillation"
 KEPT_PICTURES = 32
 SHARPNESS = 10.0
+STUDENT = "student"
+"""Folder, and kind of checkpoint, in the run folder of an expert that the policy itself became (online variant)."""
 
 
 class Student(nn.Module):

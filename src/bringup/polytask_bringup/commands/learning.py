@@ -22,6 +22,13 @@ class Reward(str, Enum):
     environment = "environment"
 
 
+class Variant(str, Enum):
+    """How a policy learns one more task."""
+
+    offline = "offline"
+    online = "online"
+
+
 class GoalKind(str, Enum):
     """How a unified policy is asked."""
 
@@ -75,16 +82,33 @@ def learn(
     ] = False,
     namespace: Annotated[str, typer.Option(help="Namespace of that simulator.")] = "",
     parallel: Annotated[int, typer.Option(help="How many tasks to learn at once, a core each.", min=1)] = 1,
+    into: Annotated[
+        Path | None, typer.Option(help="Unified policy that is then taught the tasks, one after another, in place.")
+    ] = None,
+    variant: Annotated[
+        Variant, typer.Option(help="With --into: an expert learns and is imitated, or the policy itself learns online.")
+    ] = Variant.offline,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="Unified policy whose skill the experts begin with, in place of nothing.")
+    ] = None,
 ) -> None:
     """Learn an expert for each task from its demonstrations, by imitation and then reinforcement.
 
     The reward is likeness to the demonstration; the environment's is not looked at. Stopped at any moment, also by
     kill -9, the same command carries on from the last checkpoint. Curves: `tensorboard --logdir runs`.
+
+    With --into, a unified policy learns the tasks too and forgets none; see docs/lifelong.md.
     """
-    from polytask_trainer.jobs import LearnJob
+    from polytask_trainer.jobs import AssimilateJob, LearnJob
 
     if through_topics and parallel > 1:
         fail("one simulator cannot be stepped by several learners: leave out --parallel or --through-topics")
+    online = variant is Variant.online
+    if online and (into is None or warm_start is not None):
+        fail("the online variant teaches the policy itself: give --into, and no --warm-start")
+    start = into if online else warm_start
+    for policy in filter(None, (into, start)):
+        require_unified(policy)
     jobs: dict[str, Job] = {
         f"learning {name}": LearnJob(
             task=name,
@@ -97,11 +121,29 @@ def learn(
             settings=str(settings or ""),
             through_topics=through_topics,
             namespace=namespace,
+            policy=str(start or ""),
+            online=online,
         )
         for name in task
     }
-    for result in run_all(jobs, parallel).values():
-        console.print(f"expert after {result['steps']} steps: {result['output']}", soft_wrap=True)
+    # Online, each task begins with the policy that has learned the one before.
+    for names in [[name] for name in task] if online else [task]:
+        chosen = {title: job for title, job in jobs.items() if title.removeprefix("learning ") in names}
+        for result in run_all(chosen, parallel).values():
+            console.print(f"expert after {result['steps']} steps: {result['output']}", soft_wrap=True)
+        for name in names if into else ():
+            run_all({f"teaching {name}": AssimilateJob(str(output / name), str(into), seed=seed)})
+            console.print(f"{into} knows {name}", soft_wrap=True)
+
+
+def require_unified(folder: Path) -> None:
+    """End the command, before hours of learning, where ``folder`` holds no unified policy."""
+    from polytask_policy.checkpoint import CheckpointError, load_checkpoint
+
+    try:
+        load_checkpoint(folder, "unified")
+    except CheckpointError as error:
+        fail(str(error))
 
 
 def distill(
@@ -109,6 +151,9 @@ def distill(
     output: Annotated[Path, typer.Option(help="Folder for the unified policy.")] = Path("runs/unified"),
     steps: Steps = 0,
     seed: Seed = 0,
+    storage: Annotated[
+        int, typer.Option(help="Samples that it remembers, of all tasks, to learn more later; 0: all.", min=0)
+    ] = 0,
 ) -> None:
     """Distil experts into one policy that takes words, a picture or a task's name as its goal.
 
@@ -116,7 +161,7 @@ def distill(
     """
     from polytask_trainer.jobs import DistillJob
 
-    job = DistillJob(experts=tuple(map(str, experts)), output=str(output), steps=steps, seed=seed)
+    job = DistillJob(experts=tuple(map(str, experts)), output=str(output), steps=steps, seed=seed, storage=storage)
     [result] = run_all({f"distilling {len(experts)} experts": job}).values()
     console.print(f"unified policy after {result['steps']} steps: {output}", soft_wrap=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,13 +63,30 @@ def clone(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         actor = Actor(states.shape[1], actions.shape[1], hidden)
+    actor.normaliser.set(torch.from_numpy(states).mean(0), torch.from_numpy(scales))
+    return fit(actor, states, actions, config, seed)
+
+
+def fit(
+    actor: Actor,
+    states: NDArray[np.float32],
+    actions: NDArray[np.float32],
+    config: CloningConfig,
+    seed: int,
+    rehearse: Callable[[torch.Generator], torch.Tensor] | None = None,
+) -> Actor:
+    """Train ``actor`` in place on states (N, n) and actions (N, k), and return it.
+
+    ``rehearse`` gives a loss to add at each step: of what must not be forgotten meanwhile.
+    """
     generator = torch.Generator().manual_seed(seed)
     x, y = torch.from_numpy(states), torch.from_numpy(actions)
-    actor.normaliser.set(x.mean(0), torch.from_numpy(scales))
     optimizer = torch.optim.Adam(actor.parameters(), lr=config.learning_rate, fused=True)
     for _ in range(config.steps):
         index = torch.randint(len(x), (config.batch_size,), generator=generator)
         loss = (actor(x[index]) - y[index]).square().sum(1).mean()
+        if rehearse is not None:
+            loss = loss + rehearse(generator)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
