@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from polytask_sim_bridge.suites import load_suite
 from polytask_trainer.config import LearnConfig, learn_config
 from polytask_trainer.distill_config import DistillConfig
 from polytask_trainer.experiments.plan import read_budget
@@ -61,6 +62,7 @@ def expert(
         "task": task,
         "demonstrations": experts.demonstrations if demonstrations is None else demonstrations,
         "learn": learn_settings(experts, suite, changes),
+        "features": load_suite(suite).task(task).features,
         "episodes": experts.episodes,
     }
     defaults = {"learn": dataclasses.asdict(LearnConfig())}
