@@ -35,7 +35,7 @@ class PictureConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the learner computes; ``auto``: on a GPU where there is one."""
     bf16: bool = False
-    """Networks in bfloat16 (weights and losses stay float32)."""
+    """The encoder in bfloat16 (its weights, and all else, in float32): a third of the time, also on a recent CPU."""
     compiled: bool = False
     """Encoder and critics through torch.compile."""
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from toy_sight import CAMERA, DESCRIPTION, SeenPoint, demonstration, small
 
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.view import View
+from polytask_trainer import pixel_learn
 from polytask_trainer.actors import ActorError
 from polytask_trainer.evaluate import EVALUATION_SEEDS, evaluate, evaluation_seeds, in_episode
 from polytask_trainer.learn import LearnResult, learn_expert
@@ -26,7 +28,8 @@ from polytask_trainer.pixel_replay import SeenStates
 
 def learn(output: Path, **options: Any) -> LearnResult:
     torch.set_num_threads(1)
-    return learn_expert(small(), options.pop("env", SeenPoint), [demonstration()], DESCRIPTION, output, **options)
+    config = options.pop("config", small())
+    return learn_expert(config, options.pop("env", SeenPoint), [demonstration()], DESCRIPTION, output, **options)
 
 
 def same(one: Path, two: Path) -> bool:
@@ -91,6 +94,28 @@ def test_stopped_and_resumed_it_gives_the_same_expert(finished: Path, tmp_path: 
     assert not learn(tmp_path, should_stop=stop, on_progress=tell).finished
     assert learn(tmp_path).finished
     assert same(finished, tmp_path)
+
+
+def test_resumed_when_the_ring_of_frames_has_wrapped_it_gives_the_same_expert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room for writing is what a stopped training may have overwritten since its state was saved."""
+    monkeypatch.setattr(pixel_learn, "MARGIN", 4)
+    config = small(pictures={**asdict(small())["pictures"], "capacity": 90}, checkpoint_seconds=1e6)
+    told = 0
+
+    def tell(report: dict[str, Any]) -> None:
+        nonlocal told
+        told += 1
+        if told == 7:
+            raise KeyboardInterrupt  # between two saved states
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(tmp_path / "resumed", config=config, on_progress=tell)
+    learn(tmp_path / "resumed", config=config)
+    learn(tmp_path / "whole", config=config)
+    assert same(tmp_path / "resumed", tmp_path / "whole")
+    assert len(SeenStates(tmp_path / "whole").states) < 200
 
 
 class SlowPoint(SeenPoint):

@@ -60,11 +60,12 @@ class DrQv2(DDPG):
         self.critic_optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
         self._demo_states, self._demo_actions = self._demo_states.to(self.device), self._demo_actions.to(self.device)
         self._demo_pictures = torch.from_numpy(demonstrations.pictures).to(self.device)
-        self._autocast = pictures.bf16
+        self._bf16 = pictures.bf16
         if pictures.compiled:
             compiled: list[nn.Module] = [self.actor.encoder, self.critic, self.target]
             for network in compiled:
-                network.compile()
+                # On a CPU graphs are captured only: generating code takes longer there than it saves.
+                network.compile(backend="inductor" if self.device.type == "cuda" else "aot_eager")
 
     def publish(self, episode: int, actor: PixelActor | None = None) -> None:
         """Let that episode act with the weights as they are now, or with those of another actor."""
@@ -77,22 +78,21 @@ class DrQv2(DDPG):
     def update(self, batch: PixelBatch, train_actor: bool = True) -> dict[str, Tensor]:  # type: ignore[override]
         """One step of the critics with the encoder and, unless told otherwise, of the actor; returns losses."""
         batch = PixelBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
-        with torch.autocast(self.device.type, torch.bfloat16, self._autocast):
-            seen = self.actor.see(batch.state, self._shifted(batch.pictures))
-            with torch.no_grad():
-                next_seen = self.actor.see(batch.next_state, self._shifted(batch.next_pictures))
-            log = self._update_critic(batch, seen, next_seen)
-            if train_actor:
-                log |= self._update_actor(seen.detach())
+        seen = self._see(batch.state, batch.pictures)
+        with torch.no_grad():
+            next_seen = self._see(batch.next_state, batch.next_pictures)
+        log = self._update_critic(batch, seen, next_seen)
+        if train_actor:
+            log |= self._update_actor(seen.detach())
         return log
+
+    def _see(self, states: Tensor, pictures: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, self._bf16):
+            return self.actor.see(states, random_shift(pictures, self.generator))
 
     def _demonstrated(self, index: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            seen = self.actor.see(self._demo_states[index], self._shifted(self._demo_pictures[index]))
-        return seen, self._demo_actions[index]
-
-    def _shifted(self, pictures: Tensor) -> Tensor:
-        return random_shift(pictures, self.generator)
+            return self._see(self._demo_states[index], self._demo_pictures[index]), self._demo_actions[index]
 
     def _normal(self, like: Tensor) -> Tensor:
         return torch.empty(like.shape).normal_(generator=self.generator).to(like.device)

@@ -1,0 +1,91 @@
+"""The agent that sees: random shifts, what trains the encoder, precision and compilation."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from polytask_policy.description import Pictures
+from polytask_policy.pixel_networks import PixelActor
+from polytask_trainer.agents.ddpg import AgentConfig
+from polytask_trainer.agents.drqv2 import DrQv2, Seen, random_shift
+from polytask_trainer.pixel_config import PictureConfig
+from polytask_trainer.pixel_replay import PixelBatch
+
+SIZE = 16
+
+
+def pictures(count: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 3, SIZE, SIZE)).astype(np.uint8))
+
+
+def agent(**options: Any) -> DrQv2:
+    torch.manual_seed(0)
+    actor = PixelActor(Pictures("camera", SIZE, 1), 2, 1, (16,), 8)
+    shown = Seen(np.zeros((4, 2), np.float32), pictures(4).numpy(), np.zeros((4, 1), np.float32))
+    config = AgentConfig(hidden=(16,), batch_size=8, learning_rate=1e-3, action_copies=3)
+    return DrQv2(actor, shown, config, PictureConfig(size=SIZE, stack=1, device="cpu", **options), seed=0)
+
+
+def batch() -> PixelBatch:
+    one = torch.ones(8)
+    return PixelBatch(torch.zeros(8, 2), torch.ones(8, 1), one, one, torch.zeros(8, 2), pictures(8), pictures(8))
+
+
+def test_pictures_are_shifted_by_whole_pixels_and_edges_repeated() -> None:
+    shown = pictures(1).expand(64, -1, -1, -1)
+    moved = random_shift(shown, torch.Generator().manual_seed(0))
+    padded = functional.pad(shown[:1].float(), (1, 1, 1, 1), mode="replicate").to(torch.uint8)[0]
+    windows = {(y, x): padded[:, y : y + SIZE, x : x + SIZE] for y in range(3) for x in range(3)}
+    found = [[place for place, window in windows.items() if torch.equal(window, one)] for one in moved]
+    assert all(len(places) == 1 for places in found)
+    assert {places[0] for places in found} == set(windows)
+
+
+def test_the_encoder_learns_from_the_critics_alone() -> None:
+    one, other = agent(), agent()
+    before = copy.deepcopy(one.actor.encoder.state_dict())
+    one.update(batch(), train_actor=True)
+    other.update(batch(), train_actor=False)
+    after, without_actor = one.actor.encoder.state_dict(), other.actor.encoder.state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(after[name], without_actor[name]) for name in after)
+
+
+def test_critics_learn_the_value_from_pictures() -> None:
+    learner, shown = agent(), batch()
+    bright = torch.arange(8) % 2
+    shown = PixelBatch(
+        **{**vars(shown), "pictures": (255 * bright[:, None, None, None]).expand(-1, 3, SIZE, SIZE).to(torch.uint8)}
+    )
+    shown = PixelBatch(**{**vars(shown), "reward": bright.float(), "discount": torch.zeros(8)})
+    for _ in range(150):
+        learner.update(shown, train_actor=False)
+    q = learner.critic(learner.actor.see(shown.state, shown.pictures), shown.action)
+    assert torch.allclose(q, bright.float().expand(2, -1), atol=0.15)
+
+
+def test_actors_get_the_weights_of_their_episode() -> None:
+    learner = agent(actors=2)
+    assert len(learner.acting) == 3
+    learner.update(batch())
+    learner.publish(4)
+    fresh, stale = learner.acting[1].state_dict(), learner.acting[0].state_dict()
+    assert all(torch.equal(fresh[name], value) for name, value in learner.actor.state_dict().items())
+    assert any(not torch.equal(stale[name], value) for name, value in fresh.items())
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_half_precision_and_compilation_learn_alike(compiled: bool) -> None:
+    plain, quick = agent(), agent(bf16=True, compiled=compiled)
+    assert list(plain.actor.state_dict()) == list(quick.actor.state_dict())
+    for _ in range(3):
+        one, other = plain.update(batch()), quick.update(batch())
+    for name, value in one.items():
+        assert float(other[name]) == pytest.approx(float(value), rel=0.1, abs=0.1)
+    assert all(value.dtype == torch.float32 for value in quick.actor.state_dict().values())
