@@ -12,7 +12,21 @@ from typer.main import get_command
 
 from polytask_bringup.cli import app
 
-COMMANDS = ("demo", "test", "up", "record", "learn", "distill", "serve", "ask", "evaluate", "tasks", "doctor", "bench")
+COMMANDS = (
+    "demo",
+    "test",
+    "up",
+    "record",
+    "learn",
+    "distill",
+    "experiment",
+    "serve",
+    "ask",
+    "evaluate",
+    "tasks",
+    "doctor",
+    "bench",
+)
 
 
 def polytask(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -39,6 +53,12 @@ def test_help_loads_nothing_heavy():
     assert result.stdout == "[]\n", result.stdout + result.stderr
 
 
+def test_experiments_are_listed():
+    result = polytask("experiment", "--list")
+    assert result.returncode == 0
+    assert "multitask  Experts and the unified policy" in result.stdout
+
+
 def test_tasks():
     result = polytask("tasks", "--sentences")
     assert result.returncode == 0
@@ -53,6 +73,12 @@ def test_tasks():
         (["record", "nope"], 1, "no task 'nope'; it has:"),
         (["demo", "--tasks", "nope,reach"], 1, "no task nope"),
         (["evaluate", "/no/such"], 1, "/no/such"),
+        (
+            ["experiment", "nope", "--budget", "smoke", "--runs", "OUTPUT"],
+            1,
+            "no experiment 'nope'; there are: multitask",
+        ),
+        (["experiment", "--report", "--budget", "smoke", "--runs", "OUTPUT", "lifelong"], 1, "no run has finished yet"),
         (["serve", "/no/such"], 1, "there is no folder /no/such"),
         (["up", "nope"], 1, "there is no launch file 'nope'; the project's own are: demo, record"),
         (["up", "simulation", "task=reach"], 2, "write NAME:=VALUE"),
