@@ -23,6 +23,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "absolute-features": {"matching": {"features": "absolute"}},
         "nearest-frame": {"matching": {"plan": "nearest"}},
         "no-time-term": {"matching": {"time_weight": 0.0}},
+        "nearest-frame-no-time-term": {"matching": {"plan": "nearest", "time_weight": 0.0}},
         "original-reward": {"matching": {"reward": "cost"}},
         "cosine-cost": {"matching": {"cost": "cosine"}},
     }
@@ -37,6 +38,7 @@ TITLES = {
     "absolute-features": "… absolute features",
     "nearest-frame": "… nearest frame, no transport",
     "no-time-term": "… no time term",
+    "nearest-frame-no-time-term": "… nearest frame, no time term",
     "original-reward": "… original reward",
     "cosine-cost": "… cosine cost",
 }
