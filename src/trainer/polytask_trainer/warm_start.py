@@ -17,11 +17,12 @@ from torch.nn import functional
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
+from polytask_policy.goal_networks import GoalConditionedActor
 from polytask_policy.networks import Actor
 from polytask_policy.text import TextEncoder
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.agents.bc import fit, pairs
-from polytask_trainer.cloning import clone_actor
+from polytask_trainer.cloning import Shown, clone_actor
 from polytask_trainer.config import LearnConfig
 from polytask_trainer.distill_data import SentenceEncoder, require_same_robot
 from polytask_trainer.episodes import Demonstration
@@ -31,6 +32,8 @@ from polytask_trainer.learn import Learner, LearnResult
 START = "start"
 WORDS = "its own words"
 NOTHING = "nothing"
+GOAL_STEPS, GOAL_RATE = 400, 0.03
+"""Adam's steps and learning rate when a goal is fitted."""
 CLONING_STEPS = 300
 """Steps of cloning from a taught skill; as many as from nothing would leave little of it."""
 TRIALS = 8
@@ -38,12 +41,28 @@ FIRST_TRIAL = 99_000
 """Number of the first training start for comparing; training itself does not come that far."""
 
 
+def fitted_goal(actor: GoalConditionedActor, goal: Tensor, shown: Shown) -> Tensor:
+    """Move a goal (64,) until the policy does what is shown, as well as it can with its networks as they are.
+
+    These 64 numbers mix what was taught, and one demonstration does not suffice to spoil them; all the weights it does.
+    """
+    states, actions = map(torch.from_numpy, shown)
+    free = goal.clone().requires_grad_(True)
+    optimizer = torch.optim.Adam([free], GOAL_RATE)
+    for _ in range(GOAL_STEPS):
+        loss = functional.mse_loss(actor(states, functional.layer_norm(free, free.shape)), actions)
+        optimizer.zero_grad()
+        loss.backward(inputs=[free])
+        optimizer.step()
+    return functional.layer_norm(free.detach(), free.shape)
+
+
 class WarmLearner(Learner):
     """Begins with what matches the demonstration best after cloning, by the reward of learning itself.
 
-    Candidates are the perceptrons that the unified policy is at each taught task's goal and at the one that the new
-    task's sentences mean to it, be they ever so strange, and a random one. The choice is kept in the run folder, so
-    that a stopped training carries on whatever has become of the policy.
+    Candidates are the perceptrons that the unified policy is at fitted goals, from that of each taught task and from
+    what the new task's sentences mean to it, and a random one. The choice is kept in the run folder, so that a stopped
+    training carries on whatever has become of the policy.
     """
 
     def __init__(
@@ -67,7 +86,10 @@ class WarmLearner(Learner):
             vectors = torch.from_numpy(encode(list(description.instructions[description.tasks[0]])))
             with torch.no_grad():
                 words = unified.goals.from_sentences(functional.normalize(vectors.mean(0, keepdim=True), dim=-1))
-                goals = dict(zip((*unified.tasks, WORDS), torch.cat([unified.goals.prototypes(), words]), strict=True))
+                known = torch.cat([unified.goals.prototypes(), words])
+            shown = pairs(self._demonstrations)
+            names = (*unified.tasks, WORDS)
+            goals = {n: fitted_goal(unified.actor, goal, shown) for n, goal in zip(names, known, strict=True)}
             self.matching = self._matching_reward()
             tensors, meta = self._choose(unified, goals)
             origin = load_checkpoint(policy)[1].get("fingerprint")

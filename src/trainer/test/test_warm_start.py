@@ -15,6 +15,7 @@ from toy_point import DESCRIPTION, PointEnv, demonstration, script, small
 from polytask_policy.checkpoint import load_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.unified import UnifiedPolicy
+from polytask_trainer import warm_start
 from polytask_trainer.cloning import clone_actor
 from polytask_trainer.distill import distill
 from polytask_trainer.distill_config import DistillConfig
@@ -22,7 +23,7 @@ from polytask_trainer.distill_data import DistillError
 from polytask_trainer.learn import LearnResult, learn_expert
 from polytask_trainer.lifelong import assimilate, copy_policy
 from polytask_trainer.training_state import ResumeError
-from polytask_trainer.warm_start import learn_from
+from polytask_trainer.warm_start import fitted_goal, learn_from
 
 TEACHING = DistillConfig(steps=150, batch=64, pictures=4, hidden=(32, 32), learning_rate=3e-3)
 STATES = np.random.default_rng(3).uniform(-0.3, 0.3, (200, 4)).astype(np.float32)
@@ -40,6 +41,12 @@ def scripted_expert(folder: Path, task: str, sign: float) -> Path:
     pictures[:, :, : 40 + int(20 * sign)] = 200
     np.savez(folder / "goal_images.npz", images=pictures)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_start, "GOAL_STEPS", 40)
+    monkeypatch.setattr(warm_start, "CLONING_STEPS", 40)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +91,18 @@ def test_it_begins_with_the_skill_that_fits_and_with_nothing_where_none_does(tau
     distill(TEACHING, [scripted_expert(tmp_path / "expert", "away", -1.0)], only_away, encode=encode)
     learn_from(only_away, small(steps=1), PointEnv, [demonstration()], DESCRIPTION, tmp_path / "nothing", encode=encode)
     assert load_checkpoint(tmp_path / "nothing" / "start")[1]["goal"] == "nothing"
+
+
+def test_a_fitted_goal_mixes_what_was_taught(taught: Path) -> None:
+    actor = UnifiedPolicy.load(taught).actor
+    away = torch.from_numpy(UnifiedPolicy.load(taught).goal_from_task("away").embedding)
+    home = np.stack([script(state) for state in STATES])
+    before = [parameter.clone() for parameter in actor.parameters()]
+    goal = fitted_goal(actor, away, (STATES[:20], home[:20]))
+    with torch.no_grad():
+        errors = [(actor(torch.from_numpy(STATES), one) - torch.from_numpy(home)).abs().mean() for one in (away, goal)]
+    assert errors[1] < 0.5 * errors[0]
+    assert all(torch.equal(*pair) for pair in zip(before, actor.parameters(), strict=True))
 
 
 def test_stopped_and_resumed_it_gives_the_same_expert_whatever_became_of_the_policy(
