@@ -35,7 +35,7 @@ class PixelEncoder(nn.Module):
             channels, side = CHANNELS, (side - 3) // stride + 1
         if side < 1:
             raise ValueError(f"pictures of {pictures.size} pixels are too small: nothing is left of them")
-        self.convolutions = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.convolutions = nn.Sequential(*layers)
         self.projection = nn.Sequential(mlp((channels * side * side, feature)), nn.LayerNorm(feature), nn.Tanh())
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -153,7 +153,8 @@ def _run(env: gymnasium.Env[Any, Any], store: FrameStore, stage: Stage, order: O
     def policy(state: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
             mean = actor(*look(state)).numpy()
-        return np.clip(mean + order.noise * rng.standard_normal(mean.shape), -1.0, 1.0).astype(np.float32)
+        noisy: NDArray[np.float32] = (mean + order.noise * rng.standard_normal(mean.shape)).astype(np.float32)
+        return noisy.clip(-1.0, 1.0)
 
     episode = rollout(env, policy, order.start, stage.horizon)
     if len(frames) == len(episode.actions):

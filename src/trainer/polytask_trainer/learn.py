@@ -6,7 +6,6 @@ of what is kept, depends on it.
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, write_atomically
+from polytask_policy.checkpoint import has_checkpoint, load_checkpoint
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
@@ -31,9 +30,10 @@ from polytask_trainer.episodes import Demonstration, Rollout, rollout, sound_par
 from polytask_trainer.evaluate import Policy, training_seed
 from polytask_trainer.progress import ProgressLog
 from polytask_trainer.replay import Replay
-from polytask_trainer.rewards.features import absolute_features, parse_features
 from polytask_trainer.rewards.matching import MatchingReward
+from polytask_trainer.rewards.relations import relation_matching
 from polytask_trainer.training_state import Counters, fingerprint, load_training, save_training
+from polytask_trainer.trials import Matched, goal_pictures, mean_total, write_npz
 
 REACH = 50.0
 """Scales (5 m, 25 m/s, 25 rad) from the demonstrations' mean beyond which a state is a broken simulation's."""
@@ -47,15 +47,6 @@ class LearnResult:
     steps: int
     seconds: float
     """Time of all sittings."""
-
-
-@dataclass(frozen=True)
-class Matched:
-    """A rollout from start seed ``start`` and the sum of its rewards."""
-
-    total: float
-    start: int
-    episode: Rollout
 
 
 def learn_expert(
@@ -125,14 +116,8 @@ class Learner:
     def _matching_reward(self) -> MatchingReward[Any] | None:
         if self.config.reward == "environment":
             return None
-        names = self.env.get_wrapper_attr("state_names")
-        if self.config.matching.features == "absolute":
-            features = absolute_features(names)
-        else:
-            task = self.env.get_wrapper_attr("tasks")[self.env.get_wrapper_attr("task")]
-            features = parse_features(task.features, names)
         states = [states for states, _ in self._demonstrations]
-        return MatchingReward(states, features, self.horizon, self.config.matching)
+        return relation_matching(self.config.matching, self.env, states, self.horizon)
 
     def run(self) -> LearnResult:
         """Go through all phases, from wherever the last sitting stopped."""
@@ -255,16 +240,23 @@ class Learner:
             others = self._trials(agent, agent.best, counters.episode)
             if others is None:
                 return False
-            if _mean_return(others) > _mean_return(episodes):
+            if mean_total(others) > mean_total(episodes):
                 chosen, episodes = agent.best, others
         if episodes is None:
             return False
-        write_npz(self.output / "goal_images.npz", images=self._goal_pictures(episodes))
+        best = sorted(episodes, key=lambda one: -one.total)[: self.config.goal_pictures]
+        pictures = goal_pictures(self.env, [(one.start, self._until_arrival(one.episode)) for one in best])
+        write_npz(self.output / "goal_images.npz", images=pictures)
         self._write_replay(replay)
         extra = {"steps": counters.step, "seconds": counters.seconds, "training": self.identity}
         policy = self._policy(chosen)
         policy.save(self.output, seed=self.config.seed, settings=asdict(self.config), **extra)
         return True
+
+    def _until_arrival(self, episode: Rollout) -> NDArray[np.float32]:
+        """Actions of an episode until it is nearest to a demonstration's end."""
+        arrival = self.matching.arrival(self._trajectory(episode)) if self.matching else len(episode.actions)
+        return episode.actions[:arrival]
 
     def _policy(self, actor: Any) -> ExpertPolicy:
         return ExpertPolicy(actor, self.description)
@@ -283,30 +275,3 @@ class Learner:
             episode = self._rollout(act, start)
             found.append(Matched(float(self._rewards(episode).sum()), start, episode))
         return found
-
-    def _goal_pictures(self, episodes: Sequence[Matched]) -> NDArray[np.uint8]:
-        """Pictures uint8 (M, H, W, 3) of the rollouts that match best, which are repeated for that.
-
-        Each is taken where the rollout is nearest to a demonstration's end: what comes later, such as a hand that
-        lingers, is not the goal.
-        """
-        pictures = []
-        for matched in sorted(episodes, key=lambda one: -one.total)[: self.config.goal_pictures]:
-            actions = matched.episode.actions
-            arrival = self.matching.arrival(self._trajectory(matched.episode)) if self.matching else len(actions)
-            self.env.reset(seed=matched.start)
-            for action in actions[:arrival]:
-                self.env.step(action)
-            pictures.append(np.asarray(self.env.render(), dtype=np.uint8))
-        return np.stack(pictures)
-
-
-def _mean_return(episodes: Sequence[Matched]) -> float:
-    return sum(one.total for one in episodes) / len(episodes)
-
-
-def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write arrays to an npz file without pickle, in one step."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_atomically(path, buffer.getvalue())

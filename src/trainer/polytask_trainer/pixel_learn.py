@@ -21,13 +21,14 @@ from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import Demonstration, Rollout
 from polytask_trainer.evaluate import training_seed
 from polytask_trainer.frame_store import FrameStore
-from polytask_trainer.learn import Learner, Matched, write_npz
+from polytask_trainer.learn import Learner
 from polytask_trainer.pixel_cloning import clone_pixel_actor, seeing, seen_pairs, watched
 from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.pixel_replay import PixelReplay
 from polytask_trainer.rewards.encoded import EncodedFeatures, Watched
 from polytask_trainer.rewards.matching import MatchingReward
 from polytask_trainer.training_state import Counters
+from polytask_trainer.trials import Matched, write_npz
 
 MARGIN = 64
 """Episodes of room in the ring of frames, see PixelReplay; at most about as many lie between two saved states."""

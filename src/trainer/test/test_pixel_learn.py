@@ -96,6 +96,7 @@ def test_stopped_and_resumed_it_gives_the_same_expert(finished: Path, tmp_path: 
     assert same(finished, tmp_path)
 
 
+@pytest.mark.slow
 def test_resumed_when_the_ring_of_frames_has_wrapped_it_gives_the_same_expert(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.slow
 def test_killed_it_resumes_to_the_same_expert_and_its_processes_end(finished: Path, tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_learn_slowly, args=(tmp_path,))
     process.start()

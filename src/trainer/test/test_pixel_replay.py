@@ -15,8 +15,8 @@ from polytask_policy.description import Pictures
 from polytask_policy.view import FrameStack
 from polytask_trainer import frame_store
 from polytask_trainer.frame_store import FrameStore
-from polytask_trainer.pixel_learn import write_npz
 from polytask_trainer.pixel_replay import PixelReplay, SeenStates
+from polytask_trainer.trials import write_npz
 
 SIZE, HORIZON, STACK, N_STEP, GAMMA = 6, 12, 3, 3, 0.9
 Episode = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

@@ -1,0 +1,51 @@
+"""Trials of a policy on fresh starts, when its training is over, and pictures of what it reached."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask_policy.checkpoint import write_atomically
+from polytask_trainer.episodes import Rollout
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A rollout from start seed ``start`` and the sum of its rewards."""
+
+    total: float
+    start: int
+    episode: Rollout
+
+
+def mean_total(trials: Sequence[Matched]) -> float:
+    """Mean of the sums of rewards."""
+    return sum(one.total for one in trials) / len(trials)
+
+
+def goal_pictures(env: gymnasium.Env[Any, Any], runs: Sequence[tuple[int, NDArray[np.float32]]]) -> NDArray[np.uint8]:
+    """Pictures uint8 (M, H, W, 3) of where each run, a start seed and actions (T, k), arrives: it is repeated for that.
+
+    What comes after an arrival, such as a hand that lingers, is not the goal.
+    """
+    pictures = []
+    for start, actions in runs:
+        env.reset(seed=start)
+        for action in actions:
+            env.step(action)
+        pictures.append(np.asarray(env.render(), dtype=np.uint8))
+    return np.stack(pictures)
+
+
+def write_npz(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write arrays to an npz file without pickle, in one step."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_atomically(path, buffer.getvalue())
