@@ -155,6 +155,17 @@ def test_killed_it_resumes_to_the_same_expert_and_its_processes_end(finished: Pa
     assert same(finished, tmp_path)
 
 
+@pytest.mark.slow
+def test_pictures_alone_do_with_all_that_a_gpu_is_asked_for(tmp_path: Path) -> None:
+    """As in pixels-84, in small: no state, two actors, half precision, captured graphs."""
+    pictures = {**asdict(small())["pictures"], "state": (), "stack": 3, "actors": 2, "bf16": True, "compiled": True}
+    assert learn(tmp_path, config=small(pictures=pictures, steps=160)).finished
+    seen = SeenStates(tmp_path)
+    assert seen.states.shape[1] == 0
+    actions = ExpertPolicy.load(tmp_path).act(seen.states[:2], seen.pictures(np.arange(2)))
+    assert np.isfinite(actions).all()
+
+
 class Broken(SeenPoint):
     """An environment that fails."""
 
