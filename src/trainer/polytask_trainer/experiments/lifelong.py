@@ -31,7 +31,13 @@ class Settings:
     """Gradient steps of the first task."""
     more_steps: int
     """Gradient steps of each further one."""
+    variants: Sequence[str] = ("offline", "fine-tuning", "online")
     seeds: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the names."""
+        if unknown := set(self.variants) - set(VARIANTS):
+            raise ValueError(f"unknown variants {', '.join(sorted(unknown))}; known: {', '.join(VARIANTS)}")
 
 
 def runs(settings: Settings, seed: int) -> list[Run]:
@@ -47,7 +53,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
             steps=(settings.first_steps, settings.more_steps),
             episodes=settings.episodes,
         )
-        for variant in VARIANTS
+        for variant in settings.variants
     ]
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from polytask_trainer.experiments import polytask
 from polytask_trainer.experiments.report import Document
-from polytask_trainer.experiments.run import Context, Run, Stopped
+from polytask_trainer.experiments.run import DOCUMENT, Context, Run, Stopped
 
-VARIANTS = {"offline": "offline", "fine-tuning": "plain fine-tuning"}
-"""Variants by title: rehearsal of the memory (appendix D), and no rehearsal."""
+VARIANTS = {"offline": "offline", "fine-tuning": "plain fine-tuning", "online": "online"}
+"""Titles: rehearsal of the memory, none, and learning each further task by RL with the policy itself (appendix D)."""
 
 
 def sequence(
@@ -66,7 +68,10 @@ def learned(context: Context) -> dict[str, Any]:
             settings = DistillConfig(steps=first_steps, storage=config["storage"], seed=context.seed)
             done = distill(settings, [expert], policy, **told)
         else:
-            copy_policy(context.folder / f"stage-{number - 1}", policy)
+            before = context.folder / f"stage-{number - 1}"
+            if config["variant"] == "online":
+                expert = online(context, before, expert, number)
+            copy_policy(before, policy)
             rehearse = config["variant"] != "fine-tuning"
             settings = DistillConfig(steps=more_steps, seed=context.seed)
             done = assimilate(settings, expert, policy, rehearse=rehearse, **told)
@@ -75,6 +80,34 @@ def learned(context: Context) -> dict[str, Any]:
         if number == len(tasks) - 1 or not config.get("last_only"):
             stages.append({"task": tasks[number], "success": judge(context, policy, number)})
     return {"stages": stages}
+
+
+def online(context: Context, policy: Path, expert: Path, number: int) -> Path:
+    """Have the policy learn the needed expert's task itself, from what that was shown; gives the run folder."""
+    from polytask_sim_bridge.suites import make_env
+    from polytask_trainer.config import learn_config
+    from polytask_trainer.experiments.demonstrations import demonstrations
+    from polytask_trainer.jobs import describe
+    from polytask_trainer.warm_start import learn_from
+
+    config = json.loads((expert / DOCUMENT).read_text())["config"]
+    suite, task = config["suite"], config["task"]
+    shown = demonstrations(suite, task, config["demonstrations"], context.seed)
+    folder = context.folder / f"online-{number}"
+    done = learn_from(
+        policy,
+        learn_config({**config["learn"], "seed": context.seed}),
+        partial(make_env, suite, task),
+        shown,
+        describe(suite, task, shown[0].embodiment),
+        folder,
+        online=True,
+        on_progress=context.on_progress,
+        should_stop=context.should_stop,
+    )
+    if not done.finished:
+        raise Stopped
+    return folder
 
 
 def judge(context: Context, policy: Path, number: int) -> dict[str, float]:

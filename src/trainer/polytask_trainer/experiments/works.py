@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def expert(context: Context) -> dict[str, Any]:
     shown = demonstrations(suite, task, config["demonstrations"], context.seed)
     done = learn_expert(
         learn_config({**config["learn"], "seed": context.seed}),
-        lambda: make_env(suite, task),
+        partial(make_env, suite, task),
         shown,
         describe(suite, task, shown[0].embodiment),
         context.folder,
