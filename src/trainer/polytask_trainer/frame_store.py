@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-RESIDENT = 64 << 20
+RESIDENT = 512 << 20
 """Bytes that a process touches before it gives the pages back (the kernel keeps them as cache as long as it likes)."""
 
 
@@ -42,7 +42,7 @@ class FrameStore:
 
     def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Copy the frames at ``places`` of any shape (...): uint8 (..., 3, size, size)."""
-        found = self.frames[places]
+        found: NDArray[np.uint8] = np.take(self.frames, places, axis=0)  # much quicker than indexing
         self._count(found.nbytes)
         return found
 

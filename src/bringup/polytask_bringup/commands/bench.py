@@ -30,9 +30,9 @@ class Ratio:
 def bench(
     output: Annotated[Path | None, typer.Option(help="JSON file for the ratios and what they were made from.")] = None,
 ) -> None:
-    """Measure how quick the parts are: the way through ROS, pictures, optimal transport, the policy. About a minute.
+    """Measure how quick the parts are: control through ROS, pictures, optimal transport, the policy, learning.
 
-    Each line is a ratio of two speeds that were measured in turns, since what a machine does in a second says little
+    It takes some two minutes. Each line is a ratio of two speeds that were measured in turns, since what a machine does in a second says little
     about another, or about the same one when it is busy.
     """
     if output is not None and not output.absolute().parent.is_dir():
@@ -44,6 +44,8 @@ def bench(
         "pictures": pictures,
         "optimal transport": transport,
         "policy": policy,
+        "learning from pixels": pixels,
+        "two experts at once": parallel,
     }
     began = time.monotonic()
     with console.status("") as status:
@@ -159,6 +161,38 @@ def policy(rounds: int = 7, calls: int = 300) -> tuple[list[Ratio], Any]:
             "an action of the served policy", "the same network in torch", seconds["torch"] / seconds["served"], detail
         )
     ], seconds
+
+
+def pixels(settings: str = "pixels-48") -> tuple[list[Ratio], Any]:
+    """An update of the pixel agent and a batch of its replay, and the same written plainly."""
+    import torch
+
+    from polytask_trainer.jobs import LearnJob, learn_settings
+    from polytask_trainer.pixel_benchmark import measure_sampling, measure_update
+
+    torch.set_num_threads(1)
+    update = measure_update(learn_settings(LearnJob("", "", "", settings=settings)))
+    sampling = measure_sampling()
+    detail = f"{1e3 * update['float32']:.0f} ms and {1e3 * update['textbook']:.0f} ms, float32; "
+    detail += f"as configured {1e3 * update['ours']:.0f} ms"
+    memory = sampling["textbook_bytes"] / sampling["ours_bytes"]
+    kept = f"{1e3 * sampling['ours']:.1f} ms and {1e3 * sampling['textbook']:.1f} ms; memory 1 : {memory:.0f}"
+    return [
+        Ratio(f"an update of {settings}", "a textbook loop of these sizes", update["ratio"], detail),
+        Ratio("a batch of 84x84 frames from replay", "a list of NumPy arrays", sampling["ratio"], kept),
+    ], {"update": update, "sampling": sampling}
+
+
+def parallel(steps: int = 900) -> tuple[list[Ratio], Any]:
+    """Two experts learned side by side, each in a process of its own, and one alone."""
+    import tempfile
+
+    from polytask_trainer.parallel_benchmark import measure
+
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = measure(Path(folder), steps)
+    detail = f"{seconds['two']:.1f} s and {seconds['one']:.1f} s for {steps} steps"
+    return [Ratio("time of two experts at once", "one alone", seconds["ratio"], detail)], seconds
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,54 @@
+"""What it costs to learn two experts at once, each in a process of its own, instead of one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+TASKS = ("drawer-open", "drawer-close")
+PATIENCE = 300.0
+
+
+def measure(folder: Path, steps: int) -> dict[str, float]:
+    """Seconds for ``one`` expert and for ``two`` at once (the slower of them), and their ``ratio``."""
+    one = max(_learn_all(folder / "one", TASKS[:1], steps))
+    two = max(_learn_all(folder / "two", TASKS, steps))
+    return {"one": one, "two": two, "ratio": two / one, "steps": float(steps)}
+
+
+def _learn_all(folder: Path, tasks: tuple[str, ...], steps: int) -> list[float]:
+    """Seconds that each of the tasks took, all begun at the same moment."""
+    context = multiprocessing.get_context("spawn")
+    ready, taken = context.Barrier(len(tasks)), context.Queue()
+    processes = [context.Process(target=_learn, args=(task, folder / task, steps, ready, taken)) for task in tasks]
+    for process in processes:
+        process.start()
+    try:
+        return [taken.get(timeout=PATIENCE) for _ in tasks]
+    finally:
+        for process in processes:
+            process.join(5.0)
+            process.kill()
+
+
+def _learn(task: str, folder: Path, steps: int, ready: Any, taken: Any) -> None:
+    import torch
+
+    from polytask_sim_bridge.suites import make_env
+    from polytask_trainer.config import learn_config
+    from polytask_trainer.experiments.demonstrations import demonstrations
+    from polytask_trainer.jobs import describe
+    from polytask_trainer.learn import learn_expert
+
+    torch.set_num_threads(1)
+    shown = demonstrations("tabletop", task, 1, 0)
+    # Little of it may be what is done once, so that the steps count.
+    config = learn_config({"steps": steps, "seed_episodes": 2, "goal_rollouts": 2, "goal_pictures": 1, "best_of": 2})
+    about = describe("tabletop", task, shown[0].embodiment)
+    ready.wait(PATIENCE)
+    began = time.perf_counter()
+    learn_expert(config, partial(make_env, "tabletop", task), shown, about, folder)
+    taken.put(time.perf_counter() - began)
