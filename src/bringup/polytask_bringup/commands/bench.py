@@ -32,7 +32,7 @@ def bench(
 ) -> None:
     """Measure how quick the parts are: control through ROS, pictures, optimal transport, the policy, learning.
 
-    It takes some two minutes. Each line is a ratio of two speeds that were measured in turns, since what a machine does in
+    It takes some two minutes. Each line is a ratio of two speeds measured in turns, since what a machine does in
     a second says little about another, or about the same one when it is busy.
     """
     if output is not None and not output.absolute().parent.is_dir():
