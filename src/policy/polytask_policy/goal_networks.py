@@ -9,11 +9,42 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polytask_policy.networks import Actor, Normaliser, mlp
+from polytask_policy.pixel_networks import PixelEncoder
 
 GOAL_SIZE = 64
 PICTURE_SIZE = 42
 TASK_SLOTS = 64
 """Rows of the table of task names. Fixed, so that teaching one more task changes no shape."""
+
+
+def _own_sight() -> nn.Sequential:
+    """Return what turns a picture (B, 3, 42, 42), less 0.5, into 64 numbers for an actor that does not see."""
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, stride=2),  # 42 -> 20
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2),  # 20 -> 9
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 3, stride=2),  # 9 -> 4
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 4 * 4, GOAL_SIZE),
+    )
+
+
+class SharedSight(nn.Module):
+    """The same for an actor that sees: its own encoder, shown the picture as a stack of one frame, and a projection."""
+
+    def __init__(self, encoder: PixelEncoder) -> None:
+        super().__init__()
+        self._actors = (encoder,)  # in a tuple, for it is the actor's part and not registered twice
+        self.projection = nn.Linear(encoder.feature, GOAL_SIZE)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Turn pictures (B, 3, S, S), less 0.5, into 64 numbers."""
+        [encoder] = self._actors
+        stack = pictures.repeat(1, encoder.pictures.stack, 1, 1)
+        projected: Tensor = self.projection(encoder.features(stack))
+        return projected
 
 
 class GoalEncoder(nn.Module):
@@ -24,21 +55,16 @@ class GoalEncoder(nn.Module):
     the first ``taught`` are in use.
     """
 
-    def __init__(self, language_size: int, taught: int) -> None:
-        """Make projectors for sentence vectors of ``language_size``; the first ``taught`` task names are in use."""
+    def __init__(self, language_size: int, taught: int, encoder: PixelEncoder | None = None) -> None:
+        """Make projectors for sentence vectors of ``language_size``; the first ``taught`` task names are in use.
+
+        ``encoder``: that of an actor that sees, whose features of a goal picture are projected then.
+        """
         super().__init__()
         self.teach(taught)
+        self.picture_size = encoder.pictures.size if encoder else PICTURE_SIZE
         self.language = nn.Linear(language_size, GOAL_SIZE)
-        self.picture = nn.Sequential(
-            nn.Conv2d(3, 16, 3, stride=2),  # 42 -> 20
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 3, stride=2),  # 20 -> 9
-            nn.ReLU(),
-            nn.Conv2d(32, 32, 3, stride=2),  # 9 -> 4
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(32 * 4 * 4, GOAL_SIZE),
-        )
+        self.picture = SharedSight(encoder) if encoder else _own_sight()
         self.task = nn.Embedding(TASK_SLOTS, GOAL_SIZE)
 
     def teach(self, taught: int) -> None:
@@ -55,7 +81,7 @@ class GoalEncoder(nn.Module):
         return functional.layer_norm(self.language(vectors), (GOAL_SIZE,))
 
     def from_pictures(self, pictures: Tensor) -> Tensor:
-        """Project pictures float32 (B, 3, 42, 42) in [0, 1] to goals (B, 64)."""
+        """Project pictures float32 (B, 3, S, S) in [0, 1], S = ``picture_size``, to goals (B, 64)."""
         return functional.layer_norm(self.picture(pictures - 0.5), (GOAL_SIZE,))
 
     def from_tasks(self, indices: Tensor) -> Tensor:
@@ -72,20 +98,24 @@ class GoalEncoder(nn.Module):
 
 
 class GoalConditionedActor(nn.Module):
-    """The unified policy's actor: (state (B, n), goal (B, 64)) -> mean action (B, k) in [-1, 1].
+    """The unified policy's actor: (state (B, n), goal (B, 64), pictures if it sees) -> mean action (B, k) in [-1, 1].
 
     The goal scales and shifts every hidden layer before its ReLU (FiLM). So a fixed goal turns the actor into a plain
     perceptron (``for_goal``), which is what runs on the robot.
     """
 
-    def __init__(self, state_size: int, action_size: int, hidden: Sequence[int] = (256, 256)) -> None:
-        """Make an actor with the given hidden layers."""
+    def __init__(
+        self, state_size: int, action_size: int, hidden: Sequence[int] = (256, 256), encoder: PixelEncoder | None = None
+    ) -> None:
+        """Make an actor with the given hidden layers; with an ``encoder`` it sees, and takes features and state."""
         super().__init__()
         self.state_size = state_size
         self.action_size = action_size
         self.hidden = tuple(hidden)
+        self.encoder = encoder
+        self.feature = encoder.feature if encoder else 0
         self.normaliser = Normaliser(state_size)
-        self.layers = mlp((state_size, *hidden, action_size))
+        self.layers = mlp((self.feature + state_size, *hidden, action_size))
         self.modulation = nn.Linear(GOAL_SIZE, 2 * sum(hidden))
 
     def _gains_and_shifts(self, goal: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -97,12 +127,18 @@ class GoalConditionedActor(nn.Module):
     def _linears(self) -> list[nn.Linear]:
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
-    def forward(self, state: Tensor, goal: Tensor) -> Tensor:
-        """Return the mean action for each pair of state and goal."""
-        return torch.tanh(self.raw(self.normaliser(state), goal))
+    def forward(self, state: Tensor, goal: Tensor, pictures: Tensor | None = None) -> Tensor:
+        """Return the mean action for each state and goal, with stacked frames uint8 (B, 3 stack, S, S) if it sees."""
+        values: Tensor = self.normaliser(state)
+        if self.encoder is not None:
+            values = torch.cat([self.encoder(pictures), values], dim=-1)
+        return torch.tanh(self.raw(values, goal))
 
     def raw(self, values: Tensor, goal: Tensor) -> Tensor:
-        """Return what the last tanh takes, (B, k), for normalised states (B, n) and goals (B, 64) or one (64,)."""
+        """Return what the last tanh takes, (B, k), for goals (B, 64) or one (64,) and what the layers take.
+
+        That is the normalised state (B, n), after the features of an actor that sees.
+        """
         *inner, last = self._linears()
         for linear, (gain, shift) in zip(inner, self._gains_and_shifts(goal), strict=True):
             values = functional.relu(linear(values) * (1 + gain) + shift)
@@ -120,14 +156,20 @@ class GoalConditionedActor(nn.Module):
 
     @torch.inference_mode()
     def for_goal(self, goal: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return the layers of the plain perceptron that this actor is for one goal (64,), the normaliser folded in."""
+        """Return the layers of the plain perceptron that this actor is for one goal (64,), the normaliser folded in.
+
+        It takes the state, after the features of an actor that sees.
+        """
         (weight, bias), *others = self._at_goal(goal)
-        weight = weight / self.normaliser.scale
-        return [(weight, bias - weight @ self.normaliser.centre), *others]
+        of_state = weight[:, self.feature :] / self.normaliser.scale
+        bias = bias - of_state @ self.normaliser.centre
+        return [(torch.cat([weight[:, : self.feature], of_state], dim=1), bias), *others]
 
     @torch.no_grad()
     def at_goal(self, goal: Tensor) -> Actor:
-        """Return that perceptron as an expert's actor, which can be trained on."""
+        """Return that perceptron as an expert's actor, which can be trained on; ValueError for an actor that sees."""
+        if self.encoder is not None:
+            raise ValueError("a policy that sees cannot start an expert of the state")
         actor = Actor(self.state_size, self.action_size, self.hidden)
         actor.normaliser.load_state_dict(self.normaliser.state_dict())
         plain = (layer for layer in actor.layers if isinstance(layer, nn.Linear))

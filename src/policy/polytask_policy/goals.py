@@ -108,7 +108,7 @@ class Examples:
 
 
 def picture_vectors(pictures: Tensor) -> Tensor:
-    """Turn pictures (B, 3, 42, 42) into unit vectors whose product is the pictures' correlation.
+    """Turn pictures (B, 3, S, S) into unit vectors whose product is the pictures' correlation.
 
     The mean colour is taken off, so light and exposure count little and a blank picture becomes the zero vector, which
     resembles nothing.

@@ -30,13 +30,11 @@ def picture_fault(picture: object) -> str | None:
     return None
 
 
-def shrink(pictures: NDArray[np.uint8]) -> Tensor:
-    """Average uint8 pictures (B, H, W, 3) over areas to float32 (B, 3, 42, 42) in [0, 1]."""
+def shrink(pictures: NDArray[np.uint8], size: int = PICTURE_SIZE) -> Tensor:
+    """Average uint8 pictures (B, H, W, 3) over areas to float32 (B, 3, size, size) in [0, 1]."""
     channels_first = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
     if channels_first.shape[0] == 0:
-        return torch.zeros(0, 3, PICTURE_SIZE, PICTURE_SIZE)
+        return torch.zeros(0, 3, size, size)
     # One at a time: many large pictures as float would take memory for nothing.
-    small = [
-        functional.interpolate(one[None].float(), (PICTURE_SIZE, PICTURE_SIZE), mode="area") for one in channels_first
-    ]
+    small = [functional.interpolate(one[None].float(), (size, size), mode="area") for one in channels_first]
     return torch.cat(small) / 255

@@ -24,7 +24,7 @@ class PixelEncoder(nn.Module):
 
     def __init__(self, pictures: Pictures, feature: int, strides: Sequence[int] = STRIDES) -> None:
         super().__init__()
-        self.feature, self.strides = feature, tuple(strides)
+        self.pictures, self.feature, self.strides = pictures, feature, tuple(strides)
         layers: list[nn.Module] = []
         channels, side = 3 * pictures.stack, pictures.size
         for stride in strides:
@@ -41,9 +41,13 @@ class PixelEncoder(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the features of each stack."""
         lead = pictures.shape[:-3]
-        x = pictures.reshape(-1, *pictures.shape[-3:]).float() / 255.0 - 0.5
-        features: Tensor = self.projection(self.convolutions(x).flatten(1))
+        features = self.features(pictures.reshape(-1, *pictures.shape[-3:]).float() / 255.0 - 0.5)
         return features.reshape(*lead, self.feature)
+
+    def features(self, centred: Tensor) -> Tensor:
+        """Return the features (B, feature) of stacks float32 (B, 3 stack, size, size) in [-0.5, 0.5]."""
+        features: Tensor = self.projection(self.convolutions(centred).flatten(1))
+        return features
 
 
 class PixelActor(nn.Module):

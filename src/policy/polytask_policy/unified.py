@@ -30,6 +30,7 @@ from polytask_policy.goals import (
     sentence_fault,
 )
 from polytask_policy.pictures import picture_fault, shrink
+from polytask_policy.pixel_networks import PixelEncoder
 from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
 
 KIND = "unified"
@@ -38,7 +39,8 @@ KIND = "unified"
 class UnifiedPolicy:
     """Goal-conditioned policy with its goal encoders and the examples it was taught.
 
-    Goals are encoded once (``goal_from_...``); ``act`` is then a small perceptron, about 30 us.
+    Goals are encoded once (``goal_from_...``); ``act`` is then a small perceptron, about 30 us, after the encoder of a
+    policy that sees.
     """
 
     def __init__(
@@ -53,8 +55,11 @@ class UnifiedPolicy:
         """Put the parts together.
 
         ``examples`` holds "sentences" float32 (S, 384) with "sentence_tasks" int64 (S,), and "pictures" uint8
-        (P, 3, 42, 42) with "picture_tasks" int64 (P,). ``text`` may be shared between policies.
+        (P, 3, S, S), of the goal encoder's picture size, with "picture_tasks" int64 (P,). ``text`` may be shared
+        between policies. Raises ValueError where the actor does not see what the description says.
         """
+        if (actor.encoder.pictures if actor.encoder is not None else None) != description.pictures:
+            raise ValueError(f"the actor does not take the pictures that the description names: {description.pictures}")
         self.actor = actor.eval()
         self.goals = goals.eval()
         self.description = description
@@ -78,9 +83,12 @@ class UnifiedPolicy:
         tensors = {f"actor.{name}": tensor for name, tensor in self.actor.state_dict().items()}
         tensors |= {f"goals.{name}": tensor for name, tensor in self.goals.state_dict().items()}
         tensors |= {f"examples.{name}": tensor for name, tensor in self._stored.items()}
+        network: dict[str, Any] = {"hidden": list(self.actor.hidden)}
+        if self.actor.encoder is not None:
+            network |= {"feature": self.actor.encoder.feature, "strides": list(self.actor.encoder.strides)}
         meta = {
             "kind": KIND,
-            "network": {"hidden": list(self.actor.hidden)},
+            "network": network,
             "limits": asdict(self.limits),
             **self.description.to_meta(),
             **extra,
@@ -98,18 +106,25 @@ class UnifiedPolicy:
                 part, rest = name.split(".", 1)
                 parts[part][rest] = tensor
             sizes = (len(description.state_names), len(description.action_names))
-            actor = GoalConditionedActor(*sizes, tuple(meta["network"]["hidden"]))
+            network, encoder = meta["network"], None
+            if description.pictures is not None:
+                encoder = PixelEncoder(description.pictures, int(network["feature"]), tuple(network["strides"]))
+            actor = GoalConditionedActor(*sizes, tuple(network["hidden"]), encoder)
             actor.load_state_dict(parts["actor"])
-            goals = GoalEncoder(EMBEDDING_SIZE, len(description.tasks))
+            goals = GoalEncoder(EMBEDDING_SIZE, len(description.tasks), encoder)
             goals.load_state_dict(parts["goals"])
             return cls(actor, goals, description, parts["examples"], Limits(**meta["limits"]), text)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the unified policy in {folder} does not fit its own description: {error}") from None
 
-    def act(self, state: NDArray[np.float32], goal: Goal) -> NDArray[np.float32]:
+    def act(
+        self, state: NDArray[np.float32], goal: Goal, pictures: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.float32]:
         """Return the action float32 (k,) in [-1, 1] for a state float32 (n,) in the state's units.
 
-        Raises ValueError for a state of another size or with a value that is not finite.
+        ``pictures`` are the stacked frames uint8 (3 stack, size, size) of a policy that sees; a
+        :class:`~polytask_policy.view.View` gives both. Raises ValueError for a state of another size or with a value
+        that is not finite, and for pictures of another size.
         """
         values = np.asarray(state, dtype=np.float32)
         if values.shape != (len(self.description.state_names),):
@@ -123,11 +138,24 @@ class UnifiedPolicy:
             layers = self.actor.for_goal(torch.from_numpy(goal.embedding))
             self._layers = [(weight.numpy(), bias.numpy()) for weight, bias in layers]
             self._goal = goal
+        if self.actor.encoder is not None:
+            values = np.concatenate([self._features(self.actor.encoder, pictures), values])
         *inner, (last_weight, last_bias) = self._layers
         for weight, bias in inner:
             values = np.maximum(weight @ values + bias, 0)
         action: NDArray[np.float32] = np.tanh(last_weight @ values + last_bias)
         return action
+
+    @torch.inference_mode()
+    def _features(self, encoder: PixelEncoder, pictures: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+        """Return the encoder's features float32 (feature,) of stacked frames."""
+        sees = encoder.pictures
+        wanted = (3 * sees.stack, sees.size, sees.size)
+        if pictures is None or pictures.dtype != np.uint8 or pictures.shape != wanted:
+            found = "none" if pictures is None else f"{pictures.dtype} {pictures.shape}"
+            raise ValueError(f"the policy takes stacked frames uint8 {wanted} of camera '{sees.camera}', not {found}")
+        features: NDArray[np.float32] = encoder(torch.from_numpy(pictures)).numpy()
+        return features
 
     def no_goal(self) -> Goal:
         """Return the zero goal, which asks for nothing: the control that shows what the goal is worth."""
@@ -174,7 +202,7 @@ class UnifiedPolicy:
         fault = picture_fault(picture)
         if fault is not None:
             raise UnknownGoal(fault)
-        small = shrink(picture[None])
+        small = shrink(picture[None], self.goals.picture_size)
         return self._recognised(
             PICTURE,
             "the picture",

@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 
 from polytask_policy.checkpoint import CheckpointError, has_checkpoint, load_checkpoint
+from polytask_policy.expert import ExpertPolicy
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+from polytask_policy.pixel_networks import PixelEncoder
 from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
 from polytask_policy.unified import KIND
 from polytask_trainer.agents.bc import state_scales
@@ -22,16 +24,17 @@ from polytask_trainer.memory import Memory, forget_others
 from polytask_trainer.teaching import Student, policy_of, teach
 
 
-def new_student(data: TeachingData, config: DistillConfig) -> Student:
-    """Make a student at random.
+def new_student(data: TeachingData, config: DistillConfig, like: PixelEncoder | None = None) -> Student:
+    """Make a student at random; one that sees gets an encoder with the sizes of its experts', ``like``.
 
     Its state is scaled by the entries' units, as the experts' is: what did not move in the first tasks may in a later
     one, and the scale stays for good.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        actor = GoalConditionedActor(data.states.shape[1], data.actions.shape[1], config.hidden)
-        goals = GoalEncoder(EMBEDDING_SIZE, len(data.description.tasks))
+        encoder = PixelEncoder(like.pictures, like.feature, like.strides) if like else None
+        actor = GoalConditionedActor(data.states.shape[1], data.actions.shape[1], config.hidden, encoder)
+        goals = GoalEncoder(EMBEDDING_SIZE, len(data.description.tasks), encoder)
     actor.normaliser.set(data.states.mean(0), torch.from_numpy(state_scales(units(data.description))))
     return Student(actor, goals)
 
@@ -81,7 +84,7 @@ def distill(
     done = _finished(output, fingerprint)
     if done is not None:
         return done
-    student = new_student(data, config)
+    student = new_student(data, config, getattr(ExpertPolicy.load(experts[0]).actor, "encoder", None))
     result = teach(config, student, data, output, fingerprint, on_progress=on_progress, should_stop=should_stop)
     if result.finished:
         save_taught(output, student, data, memory, result, fingerprint=fingerprint, seed=config.seed)

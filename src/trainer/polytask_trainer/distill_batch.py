@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from polytask_policy.goal_networks import PICTURE_SIZE
+from polytask_trainer.agents.drqv2 import random_shift
 from polytask_trainer.distill_config import DistillConfig
 from polytask_trainer.distill_data import TeachingData
 
@@ -25,9 +27,10 @@ class Batch:
     Attributes:
         states: float32 (B, n).
         actions: float32 (B, k), the experts'.
+        seen: uint8 (B, 3 stack, S, S), frames shifted at random; None for a policy of the state alone.
         tasks: int64 (B,), task numbers.
         sentences: float32 (B_words, 384), unit vectors, for the first rows.
-        pictures: float32 (P, 3, 42, 42), few of them, for they cost most of a step.
+        pictures: float32 (P, 3, S, S), few of them, for they cost most of a step.
         picture_rows: int64 (B_pictures,), which picture each of the rows after the sentences has.
 
     """
@@ -38,6 +41,7 @@ class Batch:
     sentences: Tensor
     pictures: Tensor
     picture_rows: Tensor
+    seen: Tensor | None = None
 
 
 def task_of_row(counts: Sequence[int]) -> Tensor:
@@ -65,9 +69,10 @@ def _sentences(rng: np.random.Generator, tasks: NDArray[np.int64], data: Teachin
 
 
 def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: TeachingData, shift: int) -> Tensor:
-    """Draw a goal picture of each task, shifted by up to ``shift`` pixels and made brighter or darker."""
+    """Draw a goal picture of each task, shifted by up to ``shift`` pixels of 42 and made brighter or darker."""
     chosen = data.pictures[_rows(rng, tasks, data.picture_counts)].float() / 255
     count, _, height, width = chosen.shape
+    shift = round(shift * width / PICTURE_SIZE)
     padded = functional.pad(chosen, (shift,) * 4, mode="replicate")
     corners = rng.integers(2 * shift + 1, size=(count, 2)).tolist()
     moved = torch.stack(
@@ -91,7 +96,7 @@ def draw_batch(data: TeachingData, config: DistillConfig, step: int, drawn: Sequ
     name_tasks = among[rng.integers(len(among), size=names)]
     tasks = np.concatenate([word_tasks, picture_tasks[picture_rows], name_tasks])
     rows = _rows(rng, tasks, data.state_counts)
-    return Batch(
+    batch = Batch(
         states=data.states[rows],
         actions=data.actions[rows],
         tasks=torch.from_numpy(tasks),
@@ -99,3 +104,7 @@ def draw_batch(data: TeachingData, config: DistillConfig, step: int, drawn: Sequ
         pictures=_pictures(rng, picture_tasks, data, config.picture_shift),
         picture_rows=torch.from_numpy(picture_rows),
     )
+    seen = data.seen(rows.numpy())
+    if seen is None:
+        return batch
+    return replace(batch, seen=random_shift(seen, torch.Generator().manual_seed(int(rng.integers(2**62)))))

@@ -16,7 +16,9 @@ from torch import Tensor
 from polytask_policy.checkpoint import CheckpointError
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
+from polytask_policy.goal_networks import PICTURE_SIZE
 from polytask_policy.pictures import picture_fault, shrink
+from polytask_trainer.distill_frames import Frames, joined, relabelled
 
 SentenceEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
 
@@ -33,9 +35,10 @@ class Lesson:
         task: its name.
         states: float32 (N, n), states of its expert's replay.
         actions: float32 (N, k), the expert's action in each of them (Algorithm 2, line "relabel").
-        pictures: uint8 (P, 3, 42, 42), of its result.
+        pictures: uint8 (P, 3, S, S), of its result; S is 42, or the size of a frame for a policy that sees.
         lots: float64 (N,), uniform in [0, 1), drawn once for each sample; the highest are forgotten first.
         source: digest of task and whole replay; a lesson of which a part was forgotten keeps it.
+        frames: what was seen in each of the states; None for a policy of the state alone.
 
     """
 
@@ -45,6 +48,7 @@ class Lesson:
     pictures: Tensor
     lots: Tensor
     source: str
+    frames: Frames | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class TeachingData:
         actions: float32 (N, k).
         state_counts: number of states of each task.
         sentences: float32 (S, 384), encoded taught sentences; sentence_counts as above.
-        pictures: uint8 (P, 3, 42, 42); picture_counts as above.
+        pictures: uint8 (P, 3, S, S); picture_counts as above.
         fingerprint: changes with any of the inputs.
 
     """
@@ -73,6 +77,11 @@ class TeachingData:
     pictures: Tensor
     picture_counts: tuple[int, ...]
     fingerprint: str
+
+    def seen(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """Read what was seen in the states ``rows`` (B,), uint8 (B, 3 stack, S, S); None for a blind policy."""
+        frames = [lesson.frames for lesson in self.lessons if lesson.frames is not None]
+        return joined(frames, rows) if frames else None
 
 
 def _array(path: Path, name: str) -> NDArray[np.generic]:
@@ -121,8 +130,14 @@ def read_lesson(folder: Path) -> tuple[Description, Lesson]:
     if not expert.description.instructions.get(expert.task):
         raise DistillError(f"{folder} holds no instructions for '{expert.task}': a sentence is needed to teach words")
     states = read_states(folder, len(expert.description.state_names))
-    actions = expert.act(states)
-    pictures = (shrink(read_pictures(folder)) * 255).round().to(torch.uint8)
+    frames, size = None, PICTURE_SIZE
+    if (sees := expert.description.pictures) is not None:
+        try:
+            frames, size = Frames.of_expert(folder, sees, len(states)), sees.size
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+            raise DistillError(f"the frames of {folder} cannot be read: {error}") from None
+    actions = relabelled(expert, states, frames)
+    pictures = (shrink(read_pictures(folder), size) * 255).round().to(torch.uint8)
     source = _digest(expert.task.encode(), states, actions, pictures.numpy())
     lots = np.random.default_rng(int(source, 16)).random(len(states))
     lesson = Lesson(
@@ -132,6 +147,7 @@ def read_lesson(folder: Path) -> tuple[Description, Lesson]:
         pictures=pictures,
         lots=torch.from_numpy(lots),
         source=source,
+        frames=frames,
     )
     return expert.description, lesson
 
@@ -140,7 +156,10 @@ def require_same_robot(one: Description, other: Description, folder: Path, first
     """Raise DistillError unless ``other``, read from ``folder``, is of the suite and the robot of ``one``."""
     if other.suite != one.suite:
         raise DistillError(f"{folder} was learned on suite '{other.suite}', {first} on '{one.suite}'")
-    differing = one.differences(other.state_names, other.action_names)
+    sees = one.pictures
+    if other.pictures != sees or (sees and set(other.state_names) - set(one.state_names)):
+        raise DistillError(f"{folder} sees {_sight(other)}, {first} sees {_sight(one)}: one policy has one sight")
+    differing = one.differences(other.state_names, other.action_names, [sees.camera] if sees else ())
     differing += [
         f"embodiment: '{key}' differs"
         for key in sorted({*one.embodiment, *other.embodiment})
@@ -148,6 +167,15 @@ def require_same_robot(one: Description, other: Description, folder: Path, first
     ]
     if differing:
         raise DistillError(f"{folder} was learned on another robot than {first}: {'; '.join(differing)}")
+
+
+def _sight(description: Description) -> str:
+    """Say what a policy takes."""
+    sees = description.pictures
+    if sees is None:
+        return "the state alone"
+    beside = f" and {', '.join(description.state_names)}" if description.state_names else ""
+    return f"{sees.stack} frames of {sees.size} pixels of camera '{sees.camera}'{beside}"
 
 
 def with_task(taught: Description, new: Description) -> Description:
@@ -197,6 +225,7 @@ def teaching_data(description: Description, lessons: Sequence[Lesson], encode: S
 
 
 def _content(lesson: Lesson) -> bytes:
+    # What was seen shows in the expert's actions.
     return _digest(lesson.states.numpy(), lesson.actions.numpy(), lesson.pictures.numpy()).encode()
 
 

@@ -353,7 +353,12 @@ def _episode_policies(
             goals = [policy.goal_from_image(picture) for picture in file["images"]]
     else:
         raise ValueError(f"goal is '{job.goal}'; it must be task, words, image or none")
-    return lambda index: lambda state: policy.act(state, goals[index % len(goals)])
+
+    def asked(index: int) -> Callable[[np.ndarray], np.ndarray]:
+        goal = goals[index % len(goals)]
+        return in_episode(lambda state, *seen: policy.act(state, goal, *seen), policy.description, env)
+
+    return asked
 
 
 def to_dict(job: Job) -> dict[str, Any]:

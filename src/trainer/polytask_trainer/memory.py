@@ -17,6 +17,7 @@ import torch
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_trainer.distill_data import DistillError, Lesson
+from polytask_trainer.distill_frames import Frames
 
 KIND = "memory"
 FOLDER = "memory"
@@ -75,7 +76,15 @@ class Memory:
             "sources": [lesson.source for lesson in self.lessons],
         }
         name = hashlib.sha256(json.dumps(meta).encode()).hexdigest()[:16]
-        save_checkpoint(policy / FOLDER / name, tensors, meta)
+        folder = policy / FOLDER / name
+        folder.mkdir(parents=True, exist_ok=True)
+        shapes = {}
+        for number, lesson in enumerate(self.lessons):
+            if lesson.frames is not None:
+                count, places = lesson.frames.save(folder / f"{number}.u8")
+                tensors[f"{number}.places"] = torch.from_numpy(places)
+                shapes[str(number)] = [count, lesson.frames.store.size]
+        save_checkpoint(folder, tensors, meta | ({"frames": shapes} if shapes else {}))
         return name
 
     @classmethod
@@ -89,8 +98,17 @@ class Memory:
         folder = policy / FOLDER / str(meta["memory"])
         tensors, own = load_checkpoint(folder, KIND)
         try:
+            frames = {
+                int(number): Frames.load(folder / f"{number}.u8", count, size, tensors[f"{number}.places"].numpy())
+                for number, (count, size) in own.get("frames", {}).items()
+            }
             lessons = tuple(
-                Lesson(task=task, source=source, **{name: tensors[f"{number}.{name}"] for name in _TENSORS})
+                Lesson(
+                    task=task,
+                    source=source,
+                    frames=frames.get(number),
+                    **{name: tensors[f"{number}.{name}"] for name in _TENSORS},
+                )
                 for number, (task, source) in enumerate(zip(own["tasks"], own["sources"], strict=True))
             )
             return cls(lessons, int(own["storage"]), float(own["limit"]))
@@ -109,4 +127,7 @@ def _up_to(lesson: Lesson, limit: float) -> Lesson:
     kept = lesson.lots <= limit
     if bool(kept.all()):
         return lesson
-    return replace(lesson, states=lesson.states[kept], actions=lesson.actions[kept], lots=lesson.lots[kept])
+    frames = lesson.frames.only(kept.numpy()) if lesson.frames is not None else None
+    return replace(
+        lesson, states=lesson.states[kept], actions=lesson.actions[kept], lots=lesson.lots[kept], frames=frames
+    )

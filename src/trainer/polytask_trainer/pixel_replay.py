@@ -144,13 +144,14 @@ class SeenStates:
         with np.load(folder / "replay.npz", allow_pickle=False) as file:
             self.states: NDArray[np.float32] = file["states"]
             """(N, n)."""
-            self._first, self._place = file["first"], file["place"]
-            slots, length, size, self._stack = (int(value) for value in file["shape"])
+            slots, length, size, stack = (int(value) for value in file["shape"])
+            self.places = stacked(file["first"], file["place"], stack)
+            """int64 (N, stack) in the frame store: the stack of each state, oldest first."""
         if not (folder / "frames.u8").is_file():
             raise ValueError(f"{folder} lacks frames.u8, the frames of its replay")
-        self._store = FrameStore(folder / "frames.u8", slots, length, size)
+        self.store = FrameStore(folder / "frames.u8", slots, length, size)
 
     def pictures(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Stacked frames uint8 (B, 3 stack, size, size) of the states ``index`` (B,)."""
-        frames = self._store.read(stacked(self._first[index], self._place[index], self._stack))
+        frames = self.store.read(self.places[index])
         return frames.reshape(len(index), -1, *frames.shape[-2:])

@@ -45,7 +45,7 @@ class Student(nn.Module):
         pictures = self.goals.from_pictures(batch.pictures)[batch.picture_rows]
         asked = torch.cat([self.goals.from_sentences(batch.sentences), pictures])
         goals = torch.cat([asked, self.goals.from_tasks(batch.tasks[len(asked) :])])
-        imitation = functional.mse_loss(self.actor(batch.states, goals), batch.actions)
+        imitation = functional.mse_loss(self.actor(batch.states, goals, batch.seen), batch.actions)
         cosines = self.goals.similarities(asked)
         return imitation, functional.cross_entropy(SHARPNESS * cosines, batch.tasks[: len(asked)])
 

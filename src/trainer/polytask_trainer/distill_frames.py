@@ -1,0 +1,102 @@
+"""What experts saw in the states of their replays, for teaching a policy that sees."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polytask_policy.description import Pictures
+from polytask_policy.expert import ExpertPolicy
+from polytask_trainer.frame_store import FrameStore
+from polytask_trainer.pixel_replay import SeenStates
+
+CHUNK = 256
+"""Frames that are copied, or stacks that an expert is shown, at a time."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The stacked frames of N samples; each frame lies once in a file, which is not read as a whole.
+
+    Attributes:
+        store: the file.
+        places: int64 (N, stack), where the frames of each sample's stack lie, oldest first.
+
+    """
+
+    store: FrameStore
+    places: NDArray[np.int64]
+
+    @classmethod
+    def of_expert(cls, folder: Path, sees: Pictures, count: int) -> Frames:
+        """Open those of the ``count`` states of an expert's replay.
+
+        Raises ValueError, OSError or KeyError for a damaged folder, or one of other pictures than the expert's.
+        """
+        seen = SeenStates(folder)
+        if seen.places.shape != (count, sees.stack) or seen.store.size != sees.size:
+            found = f"{len(seen.places)} stacks of {seen.places.shape[1]} frames of {seen.store.size} pixels"
+            raise ValueError(f"{found}, expected are {count} of {sees.stack} frames of {sees.size}")
+        return cls(seen.store, seen.places)
+
+    @classmethod
+    def load(cls, path: Path, count: int, size: int, places: NDArray[np.int64]) -> Frames:
+        """Open a file of ``count`` frames that ``save`` wrote; raises ValueError where it is missing or too short."""
+        if not path.is_file() or path.stat().st_size < count * 3 * size * size:
+            raise ValueError(f"{path} does not hold {count} frames of {size} pixels")
+        return cls(FrameStore(path, 1, count, size), places)
+
+    def stacks(self, index: NDArray[np.int64]) -> Tensor:
+        """Read the stacked frames uint8 (B, 3 stack, size, size) of the samples ``index`` (B,)."""
+        frames = self.store.read(self.places[index])
+        return torch.from_numpy(frames).flatten(1, 2)
+
+    def only(self, kept: NDArray[np.bool_]) -> Frames:
+        """Return those of the samples that are ``kept`` (N,)."""
+        return replace(self, places=self.places[kept])
+
+    def save(self, path: Path) -> tuple[int, NDArray[np.int64]]:
+        """Write the frames that the samples need to ``path``; return their number and the samples' places there."""
+        used, places = np.unique(self.places, return_inverse=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                for begin in range(0, len(used), CHUNK):
+                    file.write(self.store.read(used[begin : begin + CHUNK]).data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return len(used), places.reshape(self.places.shape).astype(np.int64)
+
+
+def joined(lessons: Sequence[Frames], rows: NDArray[np.int64]) -> Tensor:
+    """Read the stacked frames uint8 (B, 3 stack, size, size) of ``rows`` (B,) of all lessons' samples in a row."""
+    found: Tensor | None = None
+    begin = 0
+    for frames in lessons:
+        end = begin + len(frames.places)
+        own = np.flatnonzero((rows >= begin) & (rows < end))
+        stacks = frames.stacks(rows[own] - begin)
+        if found is None:
+            found = torch.empty(len(rows), *stacks.shape[1:], dtype=torch.uint8)
+        found[torch.from_numpy(own)] = stacks
+        begin = end
+    assert found is not None
+    return found
+
+
+def relabelled(expert: ExpertPolicy, states: NDArray[np.float32], frames: Frames | None) -> NDArray[np.float32]:
+    """Return the expert's own actions float32 (N, k) in the states of its replay, in batches where it sees."""
+    if frames is None:
+        return expert.act(states)
+    parts = np.array_split(np.arange(len(states)), -(-len(states) // CHUNK))
+    return np.concatenate([expert.act(states[part], frames.stacks(part).numpy()) for part in parts])
