@@ -1,5 +1,6 @@
 """Runs of experiments: known by what they are, done once, the same after any interruption."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 from tiny import SETTINGS
 
@@ -23,7 +25,6 @@ CONDUCT = """
 import sys
 from pathlib import Path
 from rich.console import Console
-sys.path.insert(0, sys.argv[2])
 from test_experiment_runs import two_runs
 from polytask_trainer.experiments.conduct import conduct
 root = Path(sys.argv[1])
@@ -38,9 +39,13 @@ def run(**changes: object) -> Run:
 
 
 def two_runs() -> list[Run]:
-    config, works = {"suite": "tabletop", "task": "drawer-close", "episodes": 2, "learn": LEARN}, polytask.WORKS
-    expert = Run("expert", f"{works}:expert", {**config, "demonstrations": 1}, 0)
-    return [expert, Run("clones", f"{works}:clones", {**config, "demonstrations": [1, 2]}, 0, (expert,))]
+    config = {"suite": "tabletop", "task": "drawer-close", "episodes": 2, "learn": LEARN, "demonstrations": 1}
+    expert = Run("expert", f"{polytask.WORKS}:expert", config, 0)
+    return [expert, Run("judged", "test_experiment_runs:judged", {"file": "replay.npz"}, 0, (expert,))]
+
+
+def judged(context: Context) -> dict[str, str]:
+    return {"digest": hashlib.sha256((context.needs[0] / context.config["file"]).read_bytes()).hexdigest()}
 
 
 def lines(root: Path) -> int:
@@ -140,12 +145,15 @@ def test_pieces_are_made_once_in_all_sittings(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_killed_or_stopped_in_the_middle_an_experiment_gives_the_same_json(tmp_path):
+def test_killed_or_stopped_in_the_middle_an_experiment_gives_the_same_json(tmp_path, monkeypatch):
     whole, parts, console = tmp_path / "whole", tmp_path / "parts", Console(quiet=True)
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the workers
     for one in two_runs():
         assert execute(one.to_json(), whole, lambda _: None, lambda: False)
-    command = [sys.executable, "-c", CONDUCT, str(parts), str(Path(__file__).parent)]
-    killed = subprocess.Popen(command)
+    torch.set_num_threads(threads)
+    killed = subprocess.Popen([sys.executable, "-c", CONDUCT, str(parts)])
     while lines(parts) < 4:
         assert killed.poll() is None
     os.kill(killed.pid, signal.SIGKILL)
@@ -156,6 +164,6 @@ def test_killed_or_stopped_in_the_middle_an_experiment_gives_the_same_json(tmp_p
     assert not (parts / "results").exists()
     conduct(two_runs(), parts, parts / "results", console)
     conduct(two_runs(), whole, whole / "results", console)  # all done: only the JSON is copied
-    assert sorted(path.name for path in (whole / "results").iterdir()) == ["clones-0.json", "expert-0.json"]
+    assert sorted(path.name for path in (whole / "results").iterdir()) == ["expert-0.json", "judged-0.json"]
     for path in (whole / "results").iterdir():
         assert (parts / "results" / path.name).read_bytes() == path.read_bytes()
