@@ -31,7 +31,8 @@ def fitting_embodiment(description: Description, given: str) -> Embodiment:
 def require_fit(description: Description, robot: Embodiment) -> None:
     """Raise WrongRobot, listing the differences, unless the policy was trained for ``robot``."""
     trained = _trained(description)
-    found = trained.differences(robot) + description.differences(robot.state_names, robot.command_names)
+    cameras = [camera.name for camera in robot.cameras]
+    found = trained.differences(robot) + description.differences(robot.state_names, robot.command_names, cameras)
     if found:
         raise WrongRobot(
             f"the policy was trained for embodiment '{trained.name}' and does not fit '{robot.name}' "

@@ -48,6 +48,7 @@ class ControlLoop:
         on_end: Callable[[Run, End], None],
         on_feedback: Callable[[Run], None],
         simulated_time: bool,
+        missing: Callable[[], list[str]] = list,
     ) -> None:
         """Put the parts together.
 
@@ -59,12 +60,13 @@ class ControlLoop:
             on_end: told once of each run's end, after the zero command.
             on_feedback: told of a run's progress at most every FEEDBACK_PERIOD.
             simulated_time: whether the node's clock follows /clock.
+            missing: gives the camera topics without which the newest state is no observation.
 
         """
         self._send = send
         self._node_time, self._steady_time = node_time, steady_time
         self._on_end, self._on_feedback = on_end, on_feedback
-        self._simulated_time = simulated_time
+        self._simulated_time, self._missing = simulated_time, missing
         self._max_age_ns = embodiment.max_age_ns
         self._period_ns = embodiment.period_ns
         self._patience = max(embodiment.max_age, SIMULATION_PATIENCE) if simulated_time else embodiment.max_age
@@ -108,6 +110,8 @@ class ControlLoop:
 
     def observe(self, observation: Observation) -> None:
         """Take in a new observation, and answer it when a goal is running."""
+        if observation is self._newest:
+            return
         self._newest = observation
         if self.run is None:
             return
@@ -156,6 +160,8 @@ class ControlLoop:
                 f"episode {self._status.episode_id} has ended ({self._status.message or 'over'}); "
                 "call reset_episode before asking"
             )
+        if missing := self._missing():
+            return f"states come, but no pictures that belong to them on {', '.join(missing)}: is the camera running?"
         if self._newest is None:
             return "none has ever come; is the simulator or the robot's driver running, in the same namespace?"
         return "the simulator or the robot's driver has stopped, or its messages are lost"
@@ -177,7 +183,7 @@ class ControlLoop:
         if self._out_of_time(run):
             return
         try:
-            command = self._limiter.apply(run.policy.act(observation.state, run.goal), self._period_ns * 1e-9)
+            command = self._limiter.apply(run.act(observation), self._period_ns * 1e-9)
         except Exception as error:  # whatever the policy raises, the robot stops and the server goes on
             self.end(INTERNAL_ERROR, f"the policy gave no usable command: {type(error).__name__}: {error}")
             return

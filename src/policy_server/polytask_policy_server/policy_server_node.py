@@ -19,6 +19,7 @@ from polytask_interfaces.action import ExecuteTask
 from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_policy.goals import Goal, UnknownGoal
 from polytask_policy.unified import UnifiedPolicy
+from polytask_policy.view import View
 from polytask_policy_server.control import ControlLoop
 from polytask_policy_server.goals import BadGoal, read_request
 from polytask_policy_server.run import BUSY, CANCELLED, INTERNAL_ERROR, PREEMPTED, SUCCEEDED, UNKNOWN_GOAL, End, Run
@@ -77,6 +78,7 @@ class PolicyServer(Node):
         # Simulated time stands still while we think, so there is no latency to measure in it.
         self._latency = None if simulated_time else self._diagnostics.durations("observation stamp to command")
         self._thinking = self._diagnostics.durations("observation arrival to command")
+        self._assembler = ObservationAssembler(self._embodiment, cameras=self._served.cameras)
         clock = self.get_clock()
         self._now_ns = lambda: clock.now().nanoseconds
         self._loop = ControlLoop(
@@ -87,10 +89,10 @@ class PolicyServer(Node):
             self._ended,
             self._feedback,
             simulated_time=simulated_time,
+            missing=self._assembler.missing,
         )
         self._understanding = Understanding(self._served.current.text)
         self._publisher = self.create_publisher(Command, self._embodiment.command_topic, qos.COMMAND)
-        self._assembler = ObservationAssembler(self._embodiment, cameras=False)
         subscribe_observations(self, self._assembler, self._observe, self._reject)
         self.create_subscription(EpisodeStatus, "episode", self._loop.hear, qos.EPISODE)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -182,7 +184,8 @@ class PolicyServer(Node):
         self._commands.pause()
         self.get_logger().info(f"goal by {goal.kind}: {goal.task} (similarity {goal.similarity:.2f})")
         self._arrived = time.perf_counter()
-        self._loop.begin(Run(handle, policy, goal, timeout, accepted_ns))
+        view = View(policy.description, self._embodiment.state_names)
+        self._loop.begin(Run(handle, policy, goal, timeout, accepted_ns, view=view))
         self._show_state()
 
     def _refuse(self, handle: ServerGoalHandle, error: Exception | None) -> None:

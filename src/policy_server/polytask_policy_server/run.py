@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 from polytask_interfaces.action import ExecuteTask
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from polytask_policy.goals import Goal
     from polytask_policy.unified import UnifiedPolicy
+    from polytask_policy.view import View
+    from polytask_robot_io.observation import Observation
 
 SUCCEEDED: int = ExecuteTask.Result.SUCCEEDED
 TIMED_OUT: int = ExecuteTask.Result.TIMED_OUT
@@ -44,6 +48,15 @@ class Run:
     """The simulator's episode it runs in; empty while unknown, and always on a real arm."""
     next_feedback: float = 0.0
     """s of the steady clock."""
+    view: View | None = None
+    """Of a policy that sees, new for each goal: the frames of earlier ones are none of its own."""
+
+    def act(self, observation: Observation) -> np.ndarray:
+        """The policy's action (k,) for an observation of the robot."""
+        if self.view is None or self.view.pictures is None:
+            return self.policy.act(observation.state, self.goal)
+        state, pictures = self.view(observation.state, observation.images.get(self.view.pictures.camera))
+        return self.policy.act(state, self.goal, pictures)
 
 
 @dataclass(frozen=True)

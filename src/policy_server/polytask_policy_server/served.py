@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rclpy.node import Node
     from rclpy.parameter import Parameter
 
+    from polytask_policy.description import Description
     from polytask_robot_io.diagnostics import NodeDiagnostics
 
 CHECKPOINT = "checkpoint"
@@ -56,6 +57,8 @@ class ServedPolicy:
         self.current = policy
         self._name = folder or type(policy).__name__
         self.embodiment = fitting_embodiment(policy.description, robot)
+        self.cameras = cameras_of(policy.description)
+        """Names of the cameras that it sees through; they stay, too."""
 
     def watch(self, diagnostics: NodeDiagnostics) -> None:
         """Show in ``diagnostics`` what is served, and take over new checkpoints from now on."""
@@ -84,6 +87,11 @@ class ServedPolicy:
     def _load(self, folder: Path) -> UnifiedPolicy:
         policy = load_policy(folder, self.current.text)
         require_fit(policy.description, self.embodiment)
+        if (cameras := cameras_of(policy.description)) != self.cameras:
+            raise ValueError(
+                f"it sees through {', '.join(cameras) or 'no camera'}, this server reads "
+                f"{', '.join(self.cameras) or 'none'}: start the server anew to serve it"
+            )
         return policy
 
     def _loaded(self, folder: Path, policy: UnifiedPolicy) -> None:
@@ -107,6 +115,11 @@ class ServedPolicy:
     def _show(self) -> None:
         self._diagnostics.show("policy", self._name)
         self._diagnostics.show("tasks", ", ".join(self.current.description.tasks))
+
+
+def cameras_of(description: Description) -> tuple[str, ...]:
+    """Names of the cameras whose pictures a policy takes."""
+    return (description.pictures.camera,) if description.pictures is not None else ()
 
 
 def load_policy(folder: Path, text: TextEncoder) -> UnifiedPolicy:

@@ -21,6 +21,7 @@ from polytask_robot_io import qos
 from polytask_robot_io.stamps import from_ns, to_ns
 
 FAKE_SERVER = Path(__file__).parent / "fake_server.py"
+sys.path.insert(0, str(Path(__file__).parent))  # its policies, for tests in process
 
 
 def wait_for(condition, timeout=10.0):

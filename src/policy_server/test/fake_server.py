@@ -1,4 +1,7 @@
-"""The policy server with a policy that needs no training: goes to +0.5, or misbehaves when its goal says so."""
+"""The policy server with a policy that needs no training: goes to +0.5, or misbehaves when its goal says so.
+
+Called with ``sees`` it takes two frames, and goes where their brightness (a share of white) says: (oldest, newest).
+"""
 
 import sys
 import threading
@@ -8,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from polytask_policy.description import Description
+from polytask_policy.description import Description, Pictures
 from polytask_policy.goals import Goal, UnknownGoal
 from polytask_policy_server.policy_server_node import PolicyServer
 from polytask_robot_io.executors import run_node
 
 NAMES = ("x", "y")
+CAMERA = {"name": "eye", "topic": "eye/image_raw", "info_topic": "eye/camera_info", "frame": "optical"}
+CAMERA |= {"encoding": "rgb8", "width": 16, "height": 16}
 EMBODIMENT = yaml.safe_load((Path(__file__).parent / "toy.yaml").read_text())
 
 
@@ -57,6 +62,26 @@ class FakePolicy:
         return np.full(2, value, np.float32)
 
 
+class SeeingPolicy(FakePolicy):
+    """One that sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.description = Description(
+            "toy",
+            ("go",),
+            ("y",),
+            ("dx", "dy"),
+            embodiment={**EMBODIMENT, "cameras": [CAMERA]},
+            pictures=Pictures("eye", 16, 2),
+        )
+
+    def act(self, state, goal, pictures):
+        assert state.shape == (1,)
+        return (pictures.reshape(2, -1).mean(1) / 255).astype(np.float32)
+
+
 if __name__ == "__main__":
     sys.setswitchinterval(0.0005)
-    sys.exit(run_node(lambda: PolicyServer(policy=FakePolicy()), args=sys.argv))
+    policy = SeeingPolicy if "sees" in sys.argv else FakePolicy
+    sys.exit(run_node(lambda: PolicyServer(policy=policy()), args=sys.argv))

@@ -7,7 +7,7 @@ the state, and the pictures asked for, were taken within half a control period o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,8 +43,8 @@ class ObservationAssembler:
     the embodiment's ``max_age`` (a simulator was started anew, a bag loops) everything older is forgotten.
     """
 
-    def __init__(self, embodiment: Embodiment, cameras: bool = True) -> None:
-        """``cameras``: whether an observation needs the pictures of all cameras of the embodiment."""
+    def __init__(self, embodiment: Embodiment, cameras: bool | Collection[str] = True) -> None:
+        """``cameras``: whether an observation needs pictures of all the embodiment's cameras, or the names of those."""
         self.embodiment = embodiment
         self._half_period = embodiment.period_ns // 2
         by_topic: dict[str, list[tuple[int, StateField]]] = {}
@@ -56,7 +56,10 @@ class ObservationAssembler:
             self._sources[topic] = kind(topic, entries)
         # One StateVector holds everything: each message is a whole state, and nothing needs to be joined.
         self._whole = len(self._sources) == 1 and isinstance(next(iter(self._sources.values())), StateVectorSource)
-        self._cameras: dict[str, Camera] = {camera.topic: camera for camera in embodiment.cameras} if cameras else {}
+        wanted = {camera.name for camera in embodiment.cameras} if cameras is True else cameras or ()
+        self._cameras: dict[str, Camera] = {
+            camera.topic: camera for camera in embodiment.cameras if camera.name in wanted
+        }
         self.reset()
 
     @property
@@ -132,12 +135,23 @@ class ObservationAssembler:
                 break
         return self._newest
 
+    def missing(self) -> list[str]:
+        """Topics of the cameras that have no picture for the newest state; empty before there is a state."""
+        if not self._states:
+            return []
+        newest = self._states[-1][0]
+        return [topic for topic in self._pictures if self._nearest(topic, newest) is None]
+
     def _nearest_pictures(self, stamp_ns: int) -> dict[str, Any] | None:
         """Each camera's picture nearest to the stamp; ``None`` when one has none within half a period."""
         found = {}
-        for topic, pictures in self._pictures.items():
-            best = min(pictures, key=lambda picture: abs(picture[0] - stamp_ns), default=None)
-            if best is None or abs(best[0] - stamp_ns) > self._half_period:
+        for topic in self._pictures:
+            picture = self._nearest(topic, stamp_ns)
+            if picture is None:
                 return None
-            found[topic] = best[1]
+            found[topic] = picture
         return found
+
+    def _nearest(self, topic: str, stamp_ns: int) -> Any | None:
+        best = min(self._pictures[topic], key=lambda picture: abs(picture[0] - stamp_ns), default=None)
+        return None if best is None or abs(best[0] - stamp_ns) > self._half_period else best[1]

@@ -228,3 +228,18 @@ def _seconds_each(one, messages):
         one.feed("state", message)
         one.newest()
     return (time.perf_counter() - began) / len(messages)
+
+
+def test_only_the_named_cameras_are_waited_for_and_the_missing_one_is_told():
+    one = ObservationAssembler(toys.embodiment(cameras=("front", "wrist")), cameras=("wrist",))
+    assert set(one.topics) == {"state", "wrist/image_raw"}
+    assert one.missing() == []
+    one.feed("state", toys.state(T0))
+    assert one.newest() is None
+    assert one.missing() == ["wrist/image_raw"]
+    one.feed("wrist/image_raw", toys.picture(T0))
+    assert set(one.newest().images) == {"wrist"}
+    assert one.missing() == []
+    one.feed("state", toys.state(T0 + 50 * MS))
+    assert one.newest().stamp_ns == T0
+    assert one.missing() == ["wrist/image_raw"]
