@@ -93,10 +93,11 @@ class Robot:
 
     def ask(self, **goal):
         """Send a goal; gives its client handle once accepted."""
-        sent = self.client.send_goal_async(
-            ExecuteTask.Goal(**goal), feedback_callback=lambda m: self.feedback.append(m.feedback)
+        # In the executor's thread: from another one, rclpy may lose the answer to a goal (it makes its future twice).
+        sent = self.executor.create_task(
+            self.client.send_goal_async, ExecuteTask.Goal(**goal), lambda m: self.feedback.append(m.feedback)
         )
-        handle = wait_for(lambda: sent.done() and sent.result())
+        handle = wait_for(lambda: sent.done() and sent.result().done() and sent.result().result())
         assert handle.accepted
         return handle, handle.get_result_async()
 

@@ -54,8 +54,9 @@ class Client:
     def ask(self, client, goal):
         self.feedback.clear()
         assert client.wait_for_server(timeout_sec=20)
-        sent = client.send_goal_async(goal, feedback_callback=lambda m: self.feedback.append(m.feedback))
-        handle = wait_for(lambda: sent.done() and sent.result())
+        # In the executor's thread: from another one, rclpy may lose the answer to a goal (it makes its future twice).
+        sent = self.executor.create_task(client.send_goal_async, goal, lambda m: self.feedback.append(m.feedback))
+        handle = wait_for(lambda: sent.done() and sent.result().done() and sent.result().result())
         assert handle.accepted
         return handle, handle.get_result_async()
 
