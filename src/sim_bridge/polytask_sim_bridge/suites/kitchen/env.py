@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import gymnasium
 import mujoco
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 
+from polytask_sim_bridge.suites.environment import Observation, SuiteEnv, Vector
 from polytask_sim_bridge.suites.kitchen.elements import ELEMENTS, done
 from polytask_sim_bridge.suites.kitchen.model import ARM, FIXTURES, ROBOT, STATE_NAMES, kitchen
-from polytask_sim_bridge.suites.rendering import Picture, PlainRenderer
+from polytask_sim_bridge.suites.rendering import Picture
 from polytask_sim_bridge.suites.task import SuiteConfig, SuiteError
-
-Observation = dict[str, npt.NDArray[Any]]
-Vector = npt.NDArray[np.float64]
 
 FASTEST = 2.0
 """rad/s of a joint, m/s of a finger, that an action of 1 asks for."""
@@ -30,7 +25,7 @@ _LOWEST = np.array([-2.9, -1.8, -2.9, -3.1, -2.9, 0.0, -2.9, 0.0, 0.0])
 _HIGHEST = np.array([2.9, 1.8, 2.9, 0.0, 2.9, 3.8, 2.9, 0.04, 0.04])
 
 
-class KitchenEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
+class KitchenEnv(SuiteEnv):
     """A Franka arm in a kitchen, with some of its elements to be brought to their goals, in any order.
 
     The physics, the control and the elements' goals are FrankaKitchen-v1's, without its noise on the observation.
@@ -44,27 +39,21 @@ class KitchenEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         "render_fps": 12.5,
     }
     suite = "kitchen"
+    called = "the kitchen"
     state_names = STATE_NAMES
     joint_names = ROBOT
 
     def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
-        self.config = config
-        self.tasks = config.tasks
-        self.control_rate = config.control_rate / config.action_repeat
-        self.render_mode = render_mode
-        self.cameras = cameras
-        self._renderer: PlainRenderer | None = None
+        super().__init__(config, cameras, render_mode)
         self._model = kitchen()
         self._data = mujoco.MjData(self._model)
         self._substeps = round(1.0 / (self.control_rate * self._model.opt.timestep))
         self._steps, self._held = 0, 0
         self._select(task)
-        self.camera_fovy = math.radians(self._model.cam_fovy[self._model.camera(config.camera.name).id])
-        self.action_space = spaces.Box(-1.0, 1.0, (self._model.nu,), np.float32)
-        parts: dict[str, spaces.Space[Any]] = {"state": spaces.Box(-np.inf, np.inf, (len(STATE_NAMES),), np.float32)}
-        if cameras:
-            parts["camera"] = spaces.Box(0, 255, (config.camera.height, config.camera.width, 3), np.uint8)
-        self.observation_space = spaces.Dict(parts)  # type: ignore[assignment]
+        self._declare_spaces(self._model.nu)
+
+    def _simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        return self._model, self._data
 
     def _select(self, name: str) -> None:
         task = self.config.task(name)
@@ -95,11 +84,8 @@ class KitchenEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Advances 80 ms. Raises ValueError on a wrong or non-finite action."""
-        values = np.asarray(action, dtype=np.float32)
-        if values.shape != self.action_space.shape or not np.isfinite(values).all():
-            raise ValueError(f"an action of the kitchen is 9 finite numbers in [-1, 1], got {action!r}")
         # As the benchmark does it: where the joints would be after this step, from where they are, held for the step.
-        ahead = np.clip(values, -1.0, 1.0) * FASTEST / self.control_rate
+        ahead = np.clip(self._checked(action), -1.0, 1.0) * FASTEST / self.control_rate
         self._data.ctrl[:] = np.clip(self._data.qpos[: len(ROBOT)] + ahead, _LOWEST, _HIGHEST)
         mujoco.mj_step(self._model, self._data, self._substeps)
         state = self._state()
@@ -114,26 +100,12 @@ class KitchenEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         qpos, qvel, robot = self._data.qpos, self._data.qvel, len(ROBOT)
         return np.concatenate([qpos[:robot], qvel[:robot], qpos[robot:], qvel[robot:]], dtype=np.float32)
 
-    def _observe(self, state: npt.NDArray[np.float32]) -> Observation:
-        if self.cameras:
-            return {"state": state, "camera": self.render()}
-        return {"state": state}
-
-    def render(self, width: int | None = None, height: int | None = None) -> Picture:
-        """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
-        camera = self.config.camera
-        if self._renderer is None:
-            self._renderer = PlainRenderer(self._model, camera.name)
+    def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
+        """See :class:`SuiteEnv`."""
         # Positions of bodies are those of the step's last substep; bring them up to the state's.
         mujoco.mj_kinematics(self._model, self._data)
-        return self._renderer.render(self._data, width or camera.width, height or camera.height)
+        return super().render(width, height)
 
     def joint_state(self) -> tuple[Vector, Vector]:
         """Positions (rad, fingers m) and velocities of ``joint_names``, float64 (9,) each."""
         return self._data.qpos[: len(ROBOT)].copy(), self._data.qvel[: len(ROBOT)].copy()
-
-    def close(self) -> None:
-        """Frees the renderer, if one was made."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None

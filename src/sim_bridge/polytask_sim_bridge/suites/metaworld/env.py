@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import gymnasium
 import mujoco
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.sawyer_xyz_env import SawyerXYZEnv
 
-from polytask_sim_bridge.suites.rendering import Picture, PlainRenderer
+from polytask_sim_bridge.suites.environment import Observation, SuiteEnv, Vector
+from polytask_sim_bridge.suites.rendering import Picture
 from polytask_sim_bridge.suites.task import SuiteConfig, SuiteError
-
-Observation = dict[str, npt.NDArray[Any]]
-Vector = npt.NDArray[np.float64]
 
 _CORNER2_POSITION = (0.75, 0.075, 0.7)
 """Closer to the table than Meta-World puts it, metres; the usual choice for learning from pictures."""
@@ -33,7 +28,7 @@ STATE_NAMES: tuple[str, ...] = (*_FRAME, *(f"previous_{name}" for name in _FRAME
 """Names of the 39 entries: this frame, the previous one, the goal. Metres in Meta-World's world; zero if unused."""
 
 
-class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
+class MetaWorldEnv(SuiteEnv):
     """One Meta-World task, its goal in the observation.
 
     Observation: ``state`` float32 (39,), with ``cameras`` also ``camera`` uint8 (H, W, 3). Action: float32 (4,) in
@@ -47,23 +42,18 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         "render_fps": 40,
     }
     suite = "metaworld"
+    called = "Meta-World"
     state_names = STATE_NAMES
     joint_names = (*(f"right_j{i}" for i in range(7)), "r_close", "l_close")
 
     def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
-        self.config = config
-        self.tasks = config.tasks
-        self.control_rate = config.control_rate / config.action_repeat
-        self.render_mode = render_mode
-        self.cameras = cameras
-        self._renderer: PlainRenderer | None = None
+        super().__init__(config, cameras, render_mode)
         self._steps = 0
         self._select(task)
-        self.action_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
-        parts: dict[str, spaces.Space[Any]] = {"state": spaces.Box(-np.inf, np.inf, (len(STATE_NAMES),), np.float32)}
-        if cameras:
-            parts["camera"] = spaces.Box(0, 255, (config.camera.height, config.camera.width, 3), np.uint8)
-        self.observation_space = spaces.Dict(parts)  # type: ignore[assignment]
+        self._declare_spaces(4)
+
+    def _simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        return self._inner.model, self._inner.data
 
     def _select(self, task: str) -> None:
         self.task = self.config.task(task).name
@@ -74,7 +64,6 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             raise SuiteError(f"metaworld task {task!r}: Meta-World allows a horizon of {limit} at most")
         model = self._inner.model
         model.cam_pos[model.camera("corner2").id] = _CORNER2_POSITION
-        self.camera_fovy = math.radians(model.cam_fovy[model.camera(self.config.camera.name).id])
         self._inner._freeze_rand_vec = False
         self._inner.seeded_rand_vec = True
         self._inner._set_task_called = True
@@ -101,10 +90,7 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Advances ``action_repeat`` steps of Meta-World. Raises ValueError on a wrong or non-finite action."""
-        values = np.asarray(action, dtype=np.float32)
-        if values.shape != (4,) or not np.isfinite(values).all():
-            raise ValueError(f"an action of Meta-World is 4 finite numbers in [-1, 1], got {action!r}")
-        values = np.clip(values, -1.0, 1.0)
+        values = np.clip(self._checked(action), -1.0, 1.0)
         total, success = 0.0, False
         for _ in range(self.config.action_repeat):
             state, reward, _, _, inner = self._inner.step(values)
@@ -115,27 +101,13 @@ class MetaWorldEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         reward = total / self.config.action_repeat
         return self._observe(state.astype(np.float32)), reward, False, self._steps >= self.horizon, info
 
-    def _observe(self, state: npt.NDArray[np.float32]) -> Observation:
-        if self.cameras:
-            return {"state": state, "camera": self.render()}
-        return {"state": state}
-
-    def render(self, width: int | None = None, height: int | None = None) -> Picture:
-        """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
-        camera = self.config.camera
-        if self._renderer is None:
-            self._renderer = PlainRenderer(self._inner.model, camera.name)
-        picture = self._renderer.render(self._inner.data, width or camera.width, height or camera.height)
+    def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
+        """See :class:`SuiteEnv`."""
+        picture = super().render(width, height)
         # This camera hangs upside down.
-        return np.ascontiguousarray(picture[::-1, ::-1]) if camera.name == "corner2" else picture
+        return np.ascontiguousarray(picture[::-1, ::-1]) if self.config.camera.name == "corner2" else picture
 
     def joint_state(self) -> tuple[Vector, Vector]:
         """Positions (rad, fingers m) and velocities of ``joint_names``, float64 (9,) each."""
         data = self._inner.data
         return data.qpos[: len(self.joint_names)].copy(), data.qvel[: len(self.joint_names)].copy()
-
-    def close(self) -> None:
-        """Frees the renderer, if one was made."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import gymnasium
 import mujoco
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 
+from polytask_sim_bridge.suites.environment import Observation, Renderer, SuiteEnv, Vector
 from polytask_sim_bridge.suites.tabletop.control import CartesianControl
 from polytask_sim_bridge.suites.tabletop.scene import ARM_JOINTS, SCENES, physics_model
 from polytask_sim_bridge.suites.tabletop.start import StartState
@@ -18,13 +16,10 @@ from polytask_sim_bridge.suites.tabletop.state import StateReader, state_names
 from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, JUDGES
 from polytask_sim_bridge.suites.task import SuiteConfig
 
-Observation = dict[str, npt.NDArray[Any]]
-Vector = npt.NDArray[np.float64]
-
 _UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 
 
-class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
+class TabletopEnv(SuiteEnv):
     """One task of a tabletop suite.
 
     Observation: ``state`` float32 (n,), see ``state_names``; with ``cameras`` also ``camera`` uint8 (H, W, 3).
@@ -37,14 +32,11 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         "render_modes": ["rgb_array"],
         "render_fps": 20,
     }
+    called = "the tabletop"
     joint_names = (*ARM_JOINTS, "left_finger", "right_finger")
 
     def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
-        self.config = config
-        self.tasks = config.tasks
-        self.control_rate = config.control_rate / config.action_repeat
-        self.render_mode = render_mode
-        self.cameras = cameras
+        super().__init__(config, cameras, render_mode)
         self.suite = config.name
         scene = SCENES[config.name]
         self.state_names = state_names(scene)
@@ -58,18 +50,12 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         self._joint_qpos = np.array([model.joint(name).qposadr[0] for name in self.joint_names])
         self._joint_dofs = np.array([model.joint(name).dofadr[0] for name in self.joint_names])
         self._grasp = model.site("grasp").id
-        self.camera_fovy = math.radians(model.cam_fovy[model.camera(config.camera.name).id])
-        self._renderer: Any = None
         self._steps = self._held = 0
         self._select(task)
-        self.action_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
-        parts: dict[str, spaces.Space[Any]] = {
-            "state": spaces.Box(-np.inf, np.inf, (len(self.state_names),), np.float32)
-        }
-        if cameras:
-            size = (config.camera.height, config.camera.width, 3)
-            parts["camera"] = spaces.Box(0, 255, size, np.uint8)
-        self.observation_space = spaces.Dict(parts)  # type: ignore[assignment]
+        self._declare_spaces(4)
+
+    def _simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
+        return self._model, self.data
 
     def _select(self, task: str) -> None:
         self.task = self.config.task(task).name
@@ -90,10 +76,7 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Advances one control step (times the action repeat). Raises ValueError on a wrong or non-finite action."""
-        values = np.asarray(action, dtype=np.float64)
-        if values.shape != (4,) or not np.isfinite(values).all():
-            raise ValueError(f"an action of the tabletop is 4 finite numbers in [-1, 1], got {action!r}")
-        values = np.minimum(np.maximum(values, -1.0), 1.0)
+        values = np.minimum(np.maximum(self._checked(action, np.float64), -1.0), 1.0)
         for _ in range(self.config.action_repeat):
             self._control.command(values, self.data.site_xpos[self._grasp])
             mujoco.mj_step(self._model, self.data, nstep=self._substeps)
@@ -108,26 +91,11 @@ class TabletopEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
         info = {"success": self._held >= HOLD_STEPS, "message": message}
         return self._observe(state), reward, False, truncated, info
 
-    def _observe(self, state: npt.NDArray[np.float32]) -> Observation:
-        if self.cameras:
-            return {"state": state, "camera": self.render()}
-        return {"state": state}
-
     def joint_state(self) -> tuple[Vector, Vector]:
         """Positions (rad, fingers m) and velocities of ``joint_names``, float64 (9,) each."""
         return self.data.qpos[self._joint_qpos], self.data.qvel[self._joint_dofs]
 
-    def render(self, width: int | None = None, height: int | None = None) -> npt.NDArray[np.uint8]:
-        """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
+    def _make_renderer(self) -> Renderer:
         from polytask_sim_bridge.suites.tabletop.rendering import SceneRenderer
 
-        if self._renderer is None:
-            self._renderer = SceneRenderer(self._scene, self._model, self.config.camera)
-        picture: npt.NDArray[np.uint8] = self._renderer.render(self.data, width, height)
-        return picture
-
-    def close(self) -> None:
-        """Frees the renderer, if one was made."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        return SceneRenderer(self._scene, self._model, self.config.camera)
