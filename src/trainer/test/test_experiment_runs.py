@@ -98,7 +98,7 @@ def test_experts_are_shared_between_experiments():
 
 
 def test_changes_of_parts_keep_the_rest_of_the_part():
-    changed = polytask.learn_settings(polytask.Experts(), "tabletop", {"matching": {"plan": "nearest"}})
+    changed = polytask.learn_settings(polytask.Experts(), "tabletop", "reach", {"matching": {"plan": "nearest"}})
     assert changed["matching"]["plan"] == "nearest"
     assert changed["matching"]["epsilon"] == learn_config({}).matching.epsilon
     assert changed["agent"]["gamma"] == 0.96  # config/trainer/tabletop.yaml

@@ -91,9 +91,10 @@ def report(documents: Sequence[Document]) -> Report:
 
 def sizes(documents: Sequence[Document], suite: str) -> str:
     """At which size the experts were learned, in words."""
-    config = select(documents, "expert", suite=suite)[0]["config"]
-    learn, count = config["learn"], config["demonstrations"]
+    experts = select(documents, "expert", suite=suite)
+    config = experts[0]["config"]
+    count, steps = config["demonstrations"], sorted({expert["config"]["learn"]["steps"] for expert in experts})
     return (
-        f"{count} demonstration{'s' if count > 1 else ''}, {learn['steps']} agent steps, "
+        f"{count} demonstration{'s' if count > 1 else ''}, {' or '.join(map(str, steps))} agent steps, "
         f"judged on {config['episodes']} episodes a seed"
     )

@@ -21,7 +21,7 @@ class Experts:
     """How experts are learned at a budget (``config/experiments/experts.yaml``), the same in all experiments."""
 
     learn: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """For each suite, what differs from its settings in config/trainer."""
+    """What differs from the settings in config/trainer, by suite, and by "suite/task" for a task that needs more."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Name of a suite's settings in config/trainer, where it is not the suite's own."""
     demonstrations: int = 1
@@ -29,13 +29,13 @@ class Experts:
     """Fresh starts on which each is judged."""
 
 
-def learn_settings(experts: Experts, suite: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Settings of learning on ``suite``, all of them, without the seed; ``changes`` may hold mappings of parts."""
+def learn_settings(experts: Experts, suite: str, task: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """All settings of learning a task, without the seed; ``changes`` may hold mappings of parts."""
     from polytask_trainer.jobs import LearnJob
     from polytask_trainer.jobs import learn_settings as of_suite
 
     settings = dataclasses.asdict(of_suite(LearnJob("", "", "", suite=suite, settings=experts.settings.get(suite, ""))))
-    for more in (experts.learn.get(suite, {}), changes or {}):
+    for more in (experts.learn.get(suite, {}), experts.learn.get(f"{suite}/{task}", {}), changes or {}):
         for name, value in more.items():
             settings[name] = {**settings[name], **value} if isinstance(value, Mapping) else value
     settings = dataclasses.asdict(learn_config(settings))
@@ -61,7 +61,7 @@ def expert(
         "suite": suite,
         "task": task,
         "demonstrations": experts.demonstrations if demonstrations is None else demonstrations,
-        "learn": learn_settings(experts, suite, changes),
+        "learn": learn_settings(experts, suite, task, changes),
         "features": load_suite(suite).task(task).features,
         "episodes": experts.episodes,
     }
@@ -72,7 +72,7 @@ def expert(
 def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int]) -> Run:
     """Clone from one and from several demonstrations, and judge."""
     experts: Experts = read_budget("experts", budget, Experts)
-    learn = learn_settings(experts, suite)
+    learn = learn_settings(experts, suite, task)
     config = {
         "suite": suite,
         "task": task,
