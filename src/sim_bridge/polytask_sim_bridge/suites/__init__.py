@@ -2,17 +2,28 @@
 
 import os
 
-from polytask_sim_bridge.suites.registry import EMBODIMENTS, SUITES, Expert, make_env, register_suites, scripted_expert
+from polytask_sim_bridge.suites.batch import BatchEnv
+from polytask_sim_bridge.suites.registry import (
+    EMBODIMENTS,
+    SUITES,
+    Expert,
+    make_batch,
+    make_env,
+    register_suites,
+    scripted_expert,
+)
 from polytask_sim_bridge.suites.task import SuiteConfig, SuiteError, Task, load_suite
 
 __all__ = [
     "EMBODIMENTS",
     "SUITES",
+    "BatchEnv",
     "Expert",
     "SuiteConfig",
     "SuiteError",
     "Task",
     "load_suite",
+    "make_batch",
     "make_env",
     "scripted_expert",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from polytask_sim_bridge.suites.batch import BatchEnv, SingleEnv
 from polytask_sim_bridge.suites.task import SuiteError, load_suite
 
 
@@ -19,9 +20,21 @@ from polytask_sim_bridge.suites.task import SuiteError, load_suite
 class _Suite:
     """Where a suite's parts are: modules of this package with the class in them, imported when first asked for."""
 
-    embodiment: str
-    environment: tuple[str, str]
+    embodiment: str | None
+    """None: the suite cannot be put on a robot's topics."""
+    environment: tuple[str, str] | None = None
     expert: tuple[str, str] | None = None
+    batch: tuple[str, str] | None = None
+    """A BatchEnv, of which the suite's environment is a batch of one."""
+
+
+class _Embodiments(dict[str, str]):
+    def __missing__(self, suite: str) -> str:
+        _suite(suite)
+        raise SuiteError(
+            f"suite {suite!r} has discrete actions and no embodiment file: it is not for a robot's topics, recordings "
+            "or experts; docs/suites.md says what learns on it"
+        )
 
 
 _SUITES = {
@@ -36,8 +49,10 @@ _SUITES = {
     "dmc": _Suite("cheetah_dmc", ("dmc.env", "CheetahEnv")),
 }
 SUITES: tuple[str, ...] = tuple(_SUITES)
-EMBODIMENTS: Mapping[str, str] = {name: suite.embodiment for name, suite in _SUITES.items()}
-"""Embodiment file of each suite, by its name in config/embodiments."""
+EMBODIMENTS: Mapping[str, str] = _Embodiments(
+    {name: suite.embodiment for name, suite in _SUITES.items() if suite.embodiment}
+)
+"""Embodiment file of each suite that has one, by its name in config/embodiments. Raises SuiteError for others."""
 
 
 class Expert(Protocol):
@@ -60,9 +75,22 @@ def make_env(
     render_mode: str | None = None,
 ) -> gymnasium.Env[Any, Any]:
     """An environment without wrappers. Raises SuiteError for an unknown suite or task, or a bad ``config`` file."""
-    made: gymnasium.Env[Any, Any] = _load(_suite(suite).environment)(
-        load_suite(suite, config), task, cameras, render_mode
-    )
+    where = _suite(suite).environment
+    if where is None:
+        return SingleEnv(make_batch(suite, [task], config=config), cameras, render_mode)
+    made: gymnasium.Env[Any, Any] = _load(where)(load_suite(suite, config), task, cameras, render_mode)
+    return made
+
+
+def make_batch(suite: str, tasks: Sequence[str], *, config: Path | None = None) -> BatchEnv:
+    """As many environments as there are ``tasks``, stepped together. Raises SuiteError as ``make_env`` does, and for a
+    suite that has no such batches.
+    """
+    where = _suite(suite).batch
+    if where is None:
+        there = ", ".join(name for name, one in _SUITES.items() if one.batch)
+        raise SuiteError(f"suite {suite!r} does not step in batches; those that do: {there}")
+    made: BatchEnv = _load(where)(load_suite(suite, config), tasks)
     return made
 
 
