@@ -194,19 +194,24 @@ def find_file(name_or_path: str | Path) -> Path:
 
 
 def embodiments_folder() -> Path:
-    """Folder in which embodiments are looked up by name.
+    """Folder in which embodiments are looked up by name. Raises BadEmbodiment as :func:`config_folder` does."""
+    return config_folder() / "embodiments"
+
+
+def config_folder() -> Path:
+    """Folder of everything that is configured in files: embodiments, node parameters, trainer settings, sentences.
 
     Raises:
         BadEmbodiment: neither POLYTASK_CONFIG nor an installed polytask_bringup says where it is.
     """
     if config := os.environ.get("POLYTASK_CONFIG"):
-        return Path(config) / "embodiments"
+        return Path(config)
     from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
     try:
-        return Path(get_package_share_directory("polytask_bringup")) / "config" / "embodiments"
+        return Path(get_package_share_directory("polytask_bringup")) / "config"
     except PackageNotFoundError as error:
         raise BadEmbodiment(
-            "cannot find the folder of embodiment files: set POLYTASK_CONFIG to the folder that holds 'embodiments', "
+            "cannot find the configuration: set POLYTASK_CONFIG to the folder that holds 'embodiments', "
             "or source the workspace in which polytask_bringup is installed"
         ) from error

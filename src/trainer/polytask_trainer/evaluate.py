@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import gymnasium
@@ -46,6 +46,11 @@ class Evaluation:
     """Steps until success, or all steps of a failure."""
     returns: tuple[float, ...]
     """Sums of the environment's reward."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """The episodes of all parts, one after another."""
+        return cls(*(sum((getattr(part, entry.name) for part in parts), ()) for entry in fields(cls)))
 
     @property
     def rate(self) -> float:

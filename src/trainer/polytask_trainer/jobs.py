@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from polytask_policy.description import Description
     from polytask_trainer.config import LearnConfig
-    from polytask_trainer.learn import LearnResult
+    from polytask_trainer.learner import LearnResult
 
 Progress = Callable[[dict[str, Any]], None]
 ShouldStop = Callable[[], bool]
@@ -219,7 +219,7 @@ def _learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dic
 
 def learn_settings(job: LearnJob) -> LearnConfig:
     """The settings of a learn job: its file, or the suite's, with what the job itself says on top."""
-    from polytask_robot_io.embodiment import embodiments_folder
+    from polytask_robot_io.embodiment import config_folder
     from polytask_trainer.config import learn_config, load_learn_config
 
     said: dict[str, Any] = {"seed": job.seed}
@@ -227,7 +227,7 @@ def learn_settings(job: LearnJob) -> LearnConfig:
         said["reward"] = job.reward
     if job.steps:
         said["steps"] = job.steps
-    named = embodiments_folder().parent / "trainer"
+    named = config_folder() / "trainer"
     if job.settings:
         known = sorted(path.stem for path in named.glob("*.yaml"))
         path = named / f"{job.settings}.yaml" if job.settings in known else Path(job.settings).expanduser()
@@ -318,9 +318,8 @@ def _evaluate(job: EvaluateJob, on_progress: Progress, should_stop: ShouldStop) 
             on_progress({"step": index + 1, "total_steps": job.episodes})
     finally:
         env.close()
-    names = ("seeds", "successes", "lengths", "returns")
-    whole = Evaluation(*(sum((getattr(part, name) for part in parts), ()) for name in names))
-    return {"finished": True, "steps": job.episodes, "task": job.task, "goal": job.goal, **whole.to_json()}
+    whole = Evaluation.joined(parts).to_json()
+    return {"finished": True, "steps": job.episodes, "task": job.task, "goal": job.goal, **whole}
 
 
 def _episode_policies(

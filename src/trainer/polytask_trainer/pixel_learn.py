@@ -21,7 +21,7 @@ from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import Demonstration, Rollout
 from polytask_trainer.evaluate import training_seed
 from polytask_trainer.frame_store import FrameStore
-from polytask_trainer.learn import Learner
+from polytask_trainer.learner import Learner
 from polytask_trainer.pixel_cloning import clone_pixel_actor, seeing, seen_pairs, watched
 from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.pixel_replay import PixelReplay

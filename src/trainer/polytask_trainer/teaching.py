@@ -20,6 +20,7 @@ from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.distill_batch import Batch, draw_batch, task_of_row
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import TeachingData
+from polytask_trainer.training_state import load_moments, moments, under
 
 RESUME_KIND = "distillation"
 KEPT_PICTURES = 32
@@ -58,21 +59,15 @@ def _resume(folder: Path, fingerprint: str, student: Student, optimizer: torch.o
         return 0
     if meta["fingerprint"] != fingerprint:
         return 0
-    student.load_state_dict({name[8:]: value for name, value in tensors.items() if name.startswith("student.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("moments."):
-            _, index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    student.load_state_dict(under(tensors, "student"))
+    load_moments(optimizer, under(tensors, "moments"))
     return int(meta["step"])
 
 
 def _keep(folder: Path, fingerprint: str, step: int, student: Student, optimizer: torch.optim.Optimizer) -> None:
     """Write what ``_resume`` reads."""
     tensors = {f"student.{name}": value for name, value in student.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"moments.{index}.{key}": value for key, value in state.items()}
+    tensors |= {f"moments.{name}": value for name, value in moments(optimizer).items()}
     save_checkpoint(folder, tensors, {"kind": RESUME_KIND, "fingerprint": fingerprint, "step": step})
 
 

@@ -65,8 +65,7 @@ def save_training(
     for name in agent.networks:
         tensors |= {f"{name}.{key}": value for key, value in getattr(agent, name).state_dict().items()}
     for name in _OPTIMIZERS:
-        for index, entry in getattr(agent, name).state_dict()["state"].items():
-            tensors |= {f"{name}.{index}.{key}": value for key, value in entry.items()}
+        tensors |= {f"{name}.{key}": value for key, value in moments(getattr(agent, name)).items()}
     tensors |= {f"replay.{key}": value for key, value in replay.to_tensors().items()}
     scale = reward.scale if reward is not None else None
     meta = {"kind": KIND, "identity": identity, "reward_scale": scale, **dataclasses.asdict(counters)}
@@ -86,21 +85,32 @@ def load_training(
             "delete this one to start afresh"
         )
     for name in agent.networks:
-        getattr(agent, name).load_state_dict(_under(tensors, name))
+        getattr(agent, name).load_state_dict(under(tensors, name))
     for name in _OPTIMIZERS:
-        optimizer: torch.optim.Optimizer = getattr(agent, name)
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under(tensors, name).items():
-            index, entry = key.split(".", 1)
-            state.setdefault(int(index), {})[entry] = value
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    replay.from_tensors(_under(tensors, "replay"))
+        load_moments(getattr(agent, name), under(tensors, name))
+    replay.from_tensors(under(tensors, "replay"))
     agent.generator.set_state(tensors["generator"])
     if reward is not None:
         reward.scale = meta["reward_scale"]
     return Counters(**{field.name: meta[field.name] for field in dataclasses.fields(Counters)})
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter, under "number.entry"."""
+    state = optimizer.state_dict()["state"]
+    return {f"{number}.{key}": value for number, entries in state.items() for key, value in entries.items()}
+
+
+def load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what :func:`moments` gave."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        number, key = name.split(".")
+        state.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with "prefix.", by the rest of their names."""
     start = len(prefix) + 1
     return {key[start:]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}

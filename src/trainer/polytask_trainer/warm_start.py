@@ -27,7 +27,7 @@ from polytask_trainer.config import LearnConfig
 from polytask_trainer.distill_data import SentenceEncoder, require_same_robot
 from polytask_trainer.episodes import Demonstration
 from polytask_trainer.evaluate import training_seed
-from polytask_trainer.learn import Learner, LearnResult
+from polytask_trainer.learner import Learner, LearnResult
 
 START = "start"
 WORDS = "its own words"
@@ -69,16 +69,11 @@ class WarmLearner(Learner):
         self,
         policy: Path,
         encode: SentenceEncoder,
-        config: LearnConfig,
-        env_factory: Callable[[], gymnasium.Env[Any, Any]],
-        demonstrations: Sequence[Demonstration],
-        description: Description,
-        output: Path,
-        on_progress: Callable[[dict[str, Any]], None] | None,
-        should_stop: Callable[[], bool] | None,
+        *arguments: Any,
     ) -> None:
-        """Check and prepare; see :func:`learn_from`."""
-        super().__init__(config, env_factory, demonstrations, description, output, on_progress, should_stop)
+        """Check and prepare; see :func:`learn_from`. ``arguments`` are the learner's own."""
+        super().__init__(*arguments)
+        description, output = self.description, self.output
         self.start = output / START
         if not has_checkpoint(self.start):
             unified = UnifiedPolicy.load(policy)

@@ -17,7 +17,8 @@ from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import rollout
 from polytask_trainer.evaluate import evaluate, evaluation_seeds
-from polytask_trainer.learn import LearnResult, learn_expert
+from polytask_trainer.learn import learn_expert
+from polytask_trainer.learner import LearnResult
 from polytask_trainer.training_state import ResumeError
 
 

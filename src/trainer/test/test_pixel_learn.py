@@ -22,7 +22,8 @@ from polytask_policy.view import View
 from polytask_trainer import pixel_learn
 from polytask_trainer.actors import ActorError
 from polytask_trainer.evaluate import EVALUATION_SEEDS, evaluate, evaluation_seeds, in_episode
-from polytask_trainer.learn import LearnResult, learn_expert
+from polytask_trainer.learn import learn_expert
+from polytask_trainer.learner import LearnResult
 from polytask_trainer.pixel_replay import SeenStates
 
 

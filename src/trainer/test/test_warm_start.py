@@ -20,7 +20,8 @@ from polytask_trainer.cloning import clone_actor
 from polytask_trainer.distill import distill
 from polytask_trainer.distill_config import DistillConfig
 from polytask_trainer.distill_data import DistillError
-from polytask_trainer.learn import LearnResult, learn_expert
+from polytask_trainer.learn import learn_expert
+from polytask_trainer.learner import LearnResult
 from polytask_trainer.lifelong import assimilate, copy_policy
 from polytask_trainer.training_state import ResumeError
 from polytask_trainer.warm_start import fitted_goal, learn_from

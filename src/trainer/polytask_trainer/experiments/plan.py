@@ -26,9 +26,9 @@ def experiment(name: str) -> Any:
 
 def settings_folder() -> Path:
     """Where the budgets lie."""
-    from polytask_robot_io.embodiment import embodiments_folder
+    from polytask_robot_io.embodiment import config_folder
 
-    return embodiments_folder().parent / "experiments"
+    return config_folder() / "experiments"
 
 
 def read_budget(name: str, budget: str, kind: type[Any]) -> Any:
