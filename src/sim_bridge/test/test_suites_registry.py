@@ -13,7 +13,8 @@ SENTENCES = Path(__file__).parents[3] / "config" / "sentences"
 
 
 def test_every_task_is_registered_with_gymnasium() -> None:
-    for suite, count in (("tabletop", 7), ("tabletop_ten", 10), ("metaworld", 50), ("kitchen", 8), ("dmc", 10)):
+    counts = {"tabletop": 7, "tabletop_ten": 10, "metaworld": 50, "kitchen": 8, "dmc": 10, "maze": 14}
+    for suite, count in counts.items():
         names = {f"{suite}/{task}" for task in load_suite(suite).tasks}
         assert len(names) == count
         assert names <= set(gymnasium.registry)
@@ -27,6 +28,7 @@ def test_every_task_is_registered_with_gymnasium() -> None:
         ("metaworld/drawer-open", False),
         ("kitchen/kettle", True),
         ("dmc/cheetah-run-80", True),
+        ("maze/zigzag-a", True),
     ],
 )
 def test_gymnasiums_checker_is_content(task: str, cameras: bool) -> None:

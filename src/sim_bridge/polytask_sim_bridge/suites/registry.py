@@ -47,6 +47,7 @@ _SUITES = {
     ),
     "kitchen": _Suite("franka_kitchen", ("kitchen.env", "KitchenEnv"), ("kitchen.experts", "KitchenExpert")),
     "dmc": _Suite("cheetah_dmc", ("dmc.env", "CheetahEnv")),
+    "maze": _Suite(None, batch=("maze.env", "MazeEnv")),
 }
 SUITES: tuple[str, ...] = tuple(_SUITES)
 EMBODIMENTS: Mapping[str, str] = _Embodiments(

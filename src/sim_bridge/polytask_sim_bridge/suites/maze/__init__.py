@@ -1,0 +1,1 @@
+"""Mazes on a grid, stepped in batches."""
