@@ -48,6 +48,9 @@ _SUITES = {
     "kitchen": _Suite("franka_kitchen", ("kitchen.env", "KitchenEnv"), ("kitchen.experts", "KitchenExpert")),
     "dmc": _Suite("cheetah_dmc", ("dmc.env", "CheetahEnv")),
     "maze": _Suite(None, batch=("maze.env", "MazeEnv")),
+    "pocket_house": _Suite(
+        "pocket_house", expert=("pocket_house.experts", "PocketHouseExpert"), batch=("pocket_house.env", "PocketHouse")
+    ),
 }
 SUITES: tuple[str, ...] = tuple(_SUITES)
 EMBODIMENTS: Mapping[str, str] = _Embodiments(

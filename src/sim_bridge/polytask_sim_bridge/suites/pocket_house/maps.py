@@ -1,0 +1,124 @@
+"""What is known of the house before anybody moves: ranges to what stands still, and ways round it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from polytask_sim_bridge.suites.batch import Indices, Vector
+from polytask_sim_bridge.suites.pocket_house.geometry import box_distance, ray_to_boxes
+from polytask_sim_bridge.suites.pocket_house.layout import FURNITURE, HALF_HEIGHT, HALF_WIDTH, RADIUS, ROOMS, WALLS
+
+FINE, COARSE = 0.1, 0.2
+"""Metres: cells of the ranges, cells of the ways."""
+ANGLES = 96
+"""Directions of the ranges, evenly round."""
+SIGHT = 4.0
+"""Metres that the scanner sees."""
+SOLID: Vector = np.concatenate([WALLS, FURNITURE])
+_NEIGHBOURS = [(1, 0), (0, 1), (1, 1), (1, -1), (2, 1), (1, 2), (2, -1), (1, -2)]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Tables over the house's cells."""
+
+    ranges: npt.NDArray[np.float32]
+    """float32 (cells, ANGLES): metres to walls and furniture from a fine cell's middle, at most SIGHT."""
+    ways: npt.NDArray[np.float32]
+    """float32 (cells, cells): metres that the base drives from one coarse cell to another. From where it cannot be,
+    they are counted from the nearest place where it can."""
+    starts: Indices
+    """Coarse cells anywhere in which the base is free."""
+    rooms: npt.NDArray[np.str_]
+    """Room of each of ``starts``."""
+
+    def way(self, points: Vector, cells: Indices) -> Vector:
+        """Metres (B,) for the base from points (B, 2) to the middles of coarse cells (B,), smooth in the points."""
+        columns, rows = grid(COARSE)
+        x = np.clip((points[:, 0] + HALF_WIDTH) / COARSE - 0.5, 0.0, columns - 1.001)
+        y = np.clip((points[:, 1] + HALF_HEIGHT) / COARSE - 0.5, 0.0, rows - 1.001)
+        column, row = x.astype(np.int64), y.astype(np.int64)
+        x, y = x - column, y - row
+        corner = column * rows + row
+        near = (1.0 - y) * self.ways[cells, corner] + y * self.ways[cells, corner + 1]
+        far = (1.0 - y) * self.ways[cells, corner + rows] + y * self.ways[cells, corner + rows + 1]
+        found: Vector = (1.0 - x) * near + x * far
+        return found
+
+
+def grid(size: float) -> tuple[int, int]:
+    """Columns and rows of cells of that size."""
+    return round(2 * HALF_WIDTH / size), round(2 * HALF_HEIGHT / size)
+
+
+def middles(size: float) -> Vector:
+    """The middles float64 (cells, 2) of all cells, column by column."""
+    columns, rows = grid(size)
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij")
+    return (np.stack([x.ravel(), y.ravel()], axis=1) + 0.5) * size - (HALF_WIDTH, HALF_HEIGHT)
+
+
+def cell(points: Vector, size: float) -> Indices:
+    """Numbers int64 (B,) of the cells in which points (B, 2) lie."""
+    columns, rows = grid(size)
+    x = np.clip(((points[:, 0] + HALF_WIDTH) / size).astype(np.int64), 0, columns - 1)
+    y = np.clip(((points[:, 1] + HALF_HEIGHT) / size).astype(np.int64), 0, rows - 1)
+    return x * rows + y
+
+
+@functools.lru_cache(maxsize=1)
+def maps() -> Maps:
+    """The tables; made in a second or so, once in a process. Nobody may change them."""
+    places = middles(COARSE)
+    clear = box_distance(places, SOLID)
+    starts = np.flatnonzero(clear > RADIUS + 0.71 * COARSE)
+    rooms = np.empty(len(starts), "U16")
+    for name, (left, bottom, right, top) in ROOMS.items():
+        x, y = places[starts].T
+        rooms[(x > left) & (x < right) & (y > bottom) & (y < top)] = name
+    return Maps(_ranges(), _ways(clear >= RADIUS), starts, rooms)
+
+
+def _ranges() -> npt.NDArray[np.float32]:
+    places = middles(FINE)
+    table = np.empty((len(places), ANGLES), np.float32)
+    for index, angle in enumerate(2.0 * np.pi * np.arange(ANGLES) / ANGLES):
+        directions = np.broadcast_to([np.cos(angle), np.sin(angle)], places.shape)
+        table[:, index] = np.minimum(ray_to_boxes(places, directions, SOLID), SIGHT)
+    return table
+
+
+def _ways(free: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """All shortest ways between coarse cells; steps go to 16 neighbours, if they are free half-way too."""
+    columns, rows = grid(COARSE)
+    places = middles(COARSE)
+    table = np.arange(len(places)).reshape(columns, rows)
+    begins, ends = [], []
+    for right, up in _NEIGHBOURS:
+        here = table[: columns - right, max(-up, 0) : rows - max(up, 0)].ravel()
+        there = here + right * rows + up
+        between = box_distance((places[here] + places[there]) / 2.0, SOLID) >= RADIUS
+        passable = free[here] & free[there] & between
+        begins.append(here[passable])
+        ends.append(there[passable])
+    begin, end = np.concatenate(begins), np.concatenate(ends)
+    lengths = np.sqrt(((places[begin] - places[end]) ** 2).sum(axis=1))
+    graph = csr_matrix((lengths, (begin, end)), shape=(len(places), len(places)))
+    number = np.flatnonzero(free)
+    ways = dijkstra(graph[number][:, number], directed=False)
+    if not np.isfinite(ways).all():
+        raise ValueError("some part of the house cannot be reached from another")
+    # Where the base cannot be, count from the nearest cell where it can.
+    away, nearest = distance_transform_edt(~free.reshape(columns, rows), sampling=COARSE, return_indices=True)
+    position = np.zeros(len(places), np.int64)
+    position[number] = np.arange(len(number))
+    instead = position[table[tuple(nearest)].ravel()]
+    full = ways[np.ix_(instead, instead)] + away.ravel()[None]
+    return np.asarray(full, np.float32)
