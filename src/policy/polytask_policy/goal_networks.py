@@ -129,16 +129,15 @@ class GoalConditionedActor(nn.Module):
 
     def forward(self, state: Tensor, goal: Tensor, pictures: Tensor | None = None) -> Tensor:
         """Return the mean action for each state and goal, with stacked frames uint8 (B, 3 stack, S, S) if it sees."""
+        return torch.tanh(self.raw(self.see(state, pictures), goal))
+
+    def see(self, state: Tensor, pictures: Tensor | None = None) -> Tensor:
+        """Return what the layers take: the normalised state (B, n), after the features of an actor that sees."""
         values: Tensor = self.normaliser(state)
-        if self.encoder is not None:
-            values = torch.cat([self.encoder(pictures), values], dim=-1)
-        return torch.tanh(self.raw(values, goal))
+        return values if self.encoder is None else torch.cat([self.encoder(pictures), values], dim=-1)
 
     def raw(self, values: Tensor, goal: Tensor) -> Tensor:
-        """Return what the last tanh takes, (B, k), for goals (B, 64) or one (64,) and what the layers take.
-
-        That is the normalised state (B, n), after the features of an actor that sees.
-        """
+        """Return what the last tanh takes, (B, k), for goals (B, 64) or one (64,) and what :meth:`see` gives."""
         *inner, last = self._linears()
         for linear, (gain, shift) in zip(inner, self._gains_and_shifts(goal), strict=True):
             values = functional.relu(linear(values) * (1 + gain) + shift)

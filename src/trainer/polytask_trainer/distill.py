@@ -20,11 +20,14 @@ from polytask_trainer.agents.bc import state_scales
 from polytask_trainer.cloning import units
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import DistillError, SentenceEncoder, TeachingData, read_experts, teaching_data
+from polytask_trainer.distill_frames import in_bf16
 from polytask_trainer.memory import Memory, forget_others
 from polytask_trainer.teaching import Student, policy_of, teach
 
 
-def new_student(data: TeachingData, config: DistillConfig, like: PixelEncoder | None = None) -> Student:
+def new_student(
+    data: TeachingData, config: DistillConfig, like: PixelEncoder | None = None, bf16: bool = False
+) -> Student:
     """Make a student at random; one that sees gets an encoder with the sizes of its experts', ``like``.
 
     Its state is scaled by the entries' units, as the experts' is: what did not move in the first tasks may in a later
@@ -36,7 +39,7 @@ def new_student(data: TeachingData, config: DistillConfig, like: PixelEncoder | 
         actor = GoalConditionedActor(data.states.shape[1], data.actions.shape[1], config.hidden, encoder)
         goals = GoalEncoder(EMBEDDING_SIZE, len(data.description.tasks), encoder)
     actor.normaliser.set(data.states.mean(0), torch.from_numpy(state_scales(units(data.description))))
-    return Student(actor, goals)
+    return Student(actor, goals, bf16)
 
 
 def _finished(output: Path, fingerprint: str) -> DistillResult | None:
@@ -84,7 +87,8 @@ def distill(
     done = _finished(output, fingerprint)
     if done is not None:
         return done
-    student = new_student(data, config, getattr(ExpertPolicy.load(experts[0]).actor, "encoder", None))
+    like = getattr(ExpertPolicy.load(experts[0]).actor, "encoder", None)
+    student = new_student(data, config, like, in_bf16(experts[0]))
     result = teach(config, student, data, output, fingerprint, on_progress=on_progress, should_stop=should_stop)
     if result.finished:
         save_taught(output, student, data, memory, result, fingerprint=fingerprint, seed=config.seed)

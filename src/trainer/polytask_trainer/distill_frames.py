@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from polytask_policy.checkpoint import load_checkpoint
 from polytask_policy.description import Pictures
 from polytask_policy.expert import ExpertPolicy
 from polytask_trainer.frame_store import FrameStore
@@ -92,6 +93,12 @@ def joined(lessons: Sequence[Frames], rows: NDArray[np.int64]) -> Tensor:
         begin = end
     assert found is not None
     return found
+
+
+def in_bf16(expert: Path) -> bool:
+    """Whether an expert's encoder learned in bfloat16; that of a student that imitates it does so then, too."""
+    settings = load_checkpoint(expert)[1].get("settings", {})
+    return bool((settings.get("pictures") or {}).get("bf16"))
 
 
 def relabelled(expert: ExpertPolicy, states: NDArray[np.float32], frames: Frames | None) -> NDArray[np.float32]:

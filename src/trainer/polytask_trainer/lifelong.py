@@ -27,6 +27,7 @@ from polytask_trainer.distill_data import (
     teaching_data,
     with_task,
 )
+from polytask_trainer.distill_frames import in_bf16
 from polytask_trainer.memory import FOLDER, Memory
 from polytask_trainer.teaching import STUDENT, Student, teach
 
@@ -73,7 +74,7 @@ def assimilate(
     data = teaching_data(description, lessons, encode or TextEncoder().encode)
     said = json.dumps([asdict(config), data.fingerprint, rehearse, meta.get("fingerprint")])
     fingerprint = hashlib.sha256(said.encode()).hexdigest()
-    student = Student(taught.actor, taught.goals)
+    student = Student(taught.actor, taught.goals, in_bf16(expert))
     if has_checkpoint(expert / STUDENT):
         tensors, of = load_checkpoint(expert / STUDENT, STUDENT)
         if of["policy"] == meta.get("fingerprint"):

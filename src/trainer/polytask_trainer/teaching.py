@@ -32,10 +32,11 @@ STUDENT = "student"
 class Student(nn.Module):
     """The unified policy's networks while they are trained."""
 
-    def __init__(self, actor: GoalConditionedActor, goals: GoalEncoder) -> None:
-        """Take the networks, which are trained in place."""
+    def __init__(self, actor: GoalConditionedActor, goals: GoalEncoder, bf16: bool = False) -> None:
+        """Take the networks, which are trained in place; ``bf16``: the encoder of one that sees in bfloat16."""
         super().__init__()
         self.actor, self.goals = actor.train(), goals.train()
+        self._bf16 = bf16
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return (Eq. 2, alignment).
@@ -43,10 +44,12 @@ class Student(nn.Module):
         Eq. 2: L = E_t E_{s in D_t} || pi_t(s) - Pi(s, g_t) ||^2, here averaged over the action's entries. Alignment:
         cross-entropy of the task, read from the cosines between the goals and all tasks' embeddings.
         """
-        pictures = self.goals.from_pictures(batch.pictures)[batch.picture_rows]
+        with torch.autocast("cpu", torch.bfloat16, self._bf16):
+            pictures = self.goals.from_pictures(batch.pictures)[batch.picture_rows]
+            values = self.actor.see(batch.states, batch.seen)
         asked = torch.cat([self.goals.from_sentences(batch.sentences), pictures])
         goals = torch.cat([asked, self.goals.from_tasks(batch.tasks[len(asked) :])])
-        imitation = functional.mse_loss(self.actor(batch.states, goals, batch.seen), batch.actions)
+        imitation = functional.mse_loss(torch.tanh(self.actor.raw(values, goals)), batch.actions)
         cosines = self.goals.similarities(asked)
         return imitation, functional.cross_entropy(SHARPNESS * cosines, batch.tasks[: len(asked)])
 

@@ -76,6 +76,19 @@ def seen(expert: Path, index: int) -> tuple[NDArray[np.float32], NDArray[np.uint
     return read.states[index], read.pictures(np.array([index]))[0]
 
 
+def test_the_student_computes_as_its_experts_did_and_learns_as_well(experts: list[Path], tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, steps=40)
+    full = distill(config, experts, tmp_path / "float32", encode=encode)
+    for folder in experts:
+        sees = ExpertPolicy.load(folder)
+        sees.save(folder, settings={"pictures": {"bf16": True}})
+    half = distill(config, experts, tmp_path / "bfloat16", encode=encode)
+    assert half.loss != full.loss
+    assert half.loss == pytest.approx(full.loss, rel=0.05)
+    kept = UnifiedPolicy.load(tmp_path / "bfloat16")
+    assert {value.dtype for value in kept.actor.state_dict().values()} == {torch.float32}
+
+
 def test_batches_pair_what_was_seen_with_its_own_teachers_action(experts: list[Path]) -> None:
     data = teaching_data(*read_experts(experts), encode)
     read = [SeenStates(folder) for folder in experts]
