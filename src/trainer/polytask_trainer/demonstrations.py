@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,15 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Shown:
-    """A demonstration that was not recorded from topics: state float32 (T+1, n), action float32 (T, k)."""
+    """A demonstration that was not recorded from topics: state float32 (T+1, n), action float32 (T, k).
+
+    ``images``: by camera uint8 (T+1, H, W, 3), where they are wanted.
+    """
 
     embodiment: Embodiment
     state: NDArray[np.float32]
     action: NDArray[np.float32]
+    images: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 def read_demonstrations(source: str, suite: str, task: str, cameras: bool = False) -> Sequence[Any]:

@@ -89,6 +89,20 @@ def test_goal_kinds_lie_apart_by_their_means(tmp_path):
     assert "must be ≤ 0.05: missed" in write_report("goal_kinds", "cpu", tmp_path)
 
 
+def test_pixels_has_one_table_of_clones_experts_and_every_goal(tmp_path):
+    multitask(tmp_path, 0.6)
+    for path in tmp_path.glob("expert*.json"):
+        document = json.loads(path.read_text())
+        document["config"]["learn"]["pictures"] = {"stack": 1, "size": 48, "state": ["x", "y"]}
+        path.write_text(json.dumps(document))
+    page = write_report("pixels", "cpu", tmp_path)
+    assert "Seen: 1 frame of 48 pixels beside 2 values" in page
+    assert "| task | BC-1 | expert | name | words | picture | no goal | another task's goal |" in page
+    assert "| reach | 0.50 | 0.90 | 0.60 | 0.60 | 0.58 | 0.00 | 0.10 |" in page
+    assert "unified policy over its experts: **0.667 [0.667, 0.667]**, must be ≥ 0.93: missed (2 seeds)" in page
+    assert "| name | 4 | 100 |" in page
+
+
 def stages(end: float) -> dict[str, Any]:
     last = {"task": "drawer-close", "success": {"reach": end, "drawer-close": 0.8}}
     return {"stages": [{"task": "reach", "success": {"reach": 1.0}}, last]}

@@ -104,6 +104,16 @@ def test_changes_of_parts_keep_the_rest_of_the_part():
     assert changed["agent"]["gamma"] == 0.96  # config/trainer/tabletop.yaml
 
 
+def test_an_expert_that_sees_has_the_settings_that_are_named_and_not_the_suite_s():
+    experts = polytask.Experts(
+        learn={"tabletop": {"steps": 7}, "pixels-48/reach": {"steps": 9, "pictures": {"stack": 2}}}
+    )
+    blind = polytask.learn_settings(experts, "tabletop", "reach")
+    sees = polytask.learn_settings(experts, "tabletop", "reach", settings="pixels-48")
+    assert (blind["steps"], blind["pictures"]) == (7, None)
+    assert (sees["steps"], sees["pictures"]["stack"], sees["pictures"]["size"]) == (9, 2, 48)
+
+
 def test_unknown_experiments_are_refused():
     with pytest.raises(ConfigError, match="there is no experiment 'nothing'; there are: "):
         plan("nothing", "cpu")
@@ -117,6 +127,16 @@ def test_demonstrations_are_the_script_s_and_end_at_success():
     [again] = scripted("tabletop", "drawer-close", 1, first=100)
     assert (again.state == first.state).all()
     assert (again.action == first.action).all()
+
+
+def test_demonstrations_show_what_the_camera_saw():
+    [seen] = scripted("tabletop", "drawer-close", 1, first=100, cameras=True)
+    [blind] = scripted("tabletop", "drawer-close", 1, first=100)
+    pictures = seen.images["camera"]
+    assert (pictures.shape, pictures.dtype) == ((len(seen.state), 84, 84, 3), "uint8")
+    assert (pictures[0] != pictures[-1]).any()
+    assert (seen.state == blind.state).all()
+    assert not blind.images
 
 
 def counting(context: Context) -> dict[str, int]:

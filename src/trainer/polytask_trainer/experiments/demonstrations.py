@@ -19,19 +19,19 @@ def first_start(seed: int) -> int:
     return 100 * seed
 
 
-def demonstrations(suite: str, task: str, count: int, seed: int) -> list[Shown]:
+def demonstrations(suite: str, task: str, count: int, seed: int, cameras: bool = False) -> list[Shown]:
     """What run ``seed`` is shown: ``count`` scripted episodes, or for 0 a random one, which is no demonstration."""
-    return scripted(suite, task, count, first_start(seed)) if count else [random_play(suite, task)]
+    return scripted(suite, task, count, first_start(seed), cameras) if count else [random_play(suite, task)]
 
 
-def scripted(suite: str, task: str, count: int, first: int) -> list[Shown]:
+def scripted(suite: str, task: str, count: int, first: int, cameras: bool = False) -> list[Shown]:
     """``count`` successful episodes of the scripted expert, from start seed ``first`` on; failures are passed over.
 
-    Raises RuntimeError where a hundred starts do not give as many.
+    With ``cameras`` they have their pictures. Raises RuntimeError where a hundred starts do not give as many.
     """
     from polytask_sim_bridge.suites import EMBODIMENTS, make_env, scripted_expert
 
-    env, expert = make_env(suite, task), scripted_expert(suite, task)
+    env, expert = make_env(suite, task, cameras=cameras), scripted_expert(suite, task)
     embodiment = Embodiment.load(EMBODIMENTS[suite])
     shown: list[Shown] = []
     try:
@@ -40,7 +40,9 @@ def scripted(suite: str, task: str, count: int, first: int) -> list[Shown]:
                 break
             episode = _episode(env, expert, start)
             if episode is not None:
-                shown.append(Shown(embodiment, *episode))
+                seen, actions = episode
+                images = {embodiment.cameras[0].name: seen["camera"]} if cameras else {}
+                shown.append(Shown(embodiment, seen["state"], actions, images))
     finally:
         env.close()
     if len(shown) < count:
@@ -71,14 +73,17 @@ def result_pictures(suite: str, task: str, count: int, first: int) -> list[NDArr
 
 def _episode(
     env: gymnasium.Env[Any, Any], expert: Any, start: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """States (T+1, n) and actions (T, k) of a scripted episode that ends at success; None where it fails."""
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]] | None:
+    """Observations by kind (T+1, ...) and actions (T, k) of a scripted episode until success; None where it fails."""
     expert.reset()
     observation, info = env.reset(seed=start)
-    states, actions, over = [observation["state"]], [], False
+    observations, actions, over = [observation], [], False
     while not (over or info["success"]):
         actions.append(expert(observation["state"]))
         observation, _, terminated, truncated, info = env.step(actions[-1])
-        states.append(observation["state"])
+        observations.append(observation)
         over = terminated or truncated
-    return (np.stack(states), np.stack(actions).astype(np.float32)) if info["success"] else None
+    if not info["success"]:
+        return None
+    seen = {kind: np.stack([one[kind] for one in observations]) for kind in observation}
+    return seen, np.stack(actions).astype(np.float32)

@@ -12,6 +12,7 @@ from polytask_trainer.config import LearnConfig, learn_config
 from polytask_trainer.distill_config import DistillConfig
 from polytask_trainer.experiments.plan import read_budget
 from polytask_trainer.experiments.run import Run
+from polytask_trainer.pixel_config import PictureConfig
 
 WORKS = "polytask_trainer.experiments.works"
 
@@ -21,7 +22,8 @@ class Experts:
     """How experts are learned at a budget (``config/experiments/experts.yaml``), the same in all experiments."""
 
     learn: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What differs from the settings in config/trainer, by suite, and by "suite/task" for a task that needs more."""
+    """What differs from the settings in config/trainer, by suite, or by the settings' name where an experiment names
+    them, and by "suite/task" for a task that needs more."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Name of a suite's settings in config/trainer, where it is not the suite's own."""
     demonstrations: int = 1
@@ -29,18 +31,24 @@ class Experts:
     """Fresh starts on which each is judged."""
 
 
-def learn_settings(experts: Experts, suite: str, task: str, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """All settings of learning a task, without the seed; ``changes`` may hold mappings of parts."""
+def learn_settings(
+    experts: Experts, suite: str, task: str, changes: Mapping[str, Any] | None = None, settings: str = ""
+) -> dict[str, Any]:
+    """All settings of learning a task, without the seed; ``changes`` may hold mappings of parts.
+
+    ``settings``: name of those in config/trainer, where they are not the suite's.
+    """
     from polytask_trainer.jobs import LearnJob
     from polytask_trainer.jobs import learn_settings as of_suite
 
-    settings = dataclasses.asdict(of_suite(LearnJob("", "", "", suite=suite, settings=experts.settings.get(suite, ""))))
-    for more in (experts.learn.get(suite, {}), experts.learn.get(f"{suite}/{task}", {}), changes or {}):
+    key, file = settings or suite, settings or experts.settings.get(suite, "")
+    found = dataclasses.asdict(of_suite(LearnJob("", "", "", suite=suite, settings=file)))
+    for more in (experts.learn.get(key, {}), experts.learn.get(f"{key}/{task}", {}), changes or {}):
         for name, value in more.items():
-            settings[name] = {**settings[name], **value} if isinstance(value, Mapping) else value
-    settings = dataclasses.asdict(learn_config(settings))
-    del settings["seed"]
-    return settings
+            found[name] = {**found[name], **value} if isinstance(value, Mapping) else value
+    found = dataclasses.asdict(learn_config(found))
+    del found["seed"]
+    return found
 
 
 def expert(
@@ -51,37 +59,47 @@ def expert(
     changes: Mapping[str, Any] | None = None,
     name: str = "expert",
     demonstrations: int | None = None,
+    settings: str = "",
 ) -> Run:
     """Learn an expert and judge it; ``name`` tells variants with ``changes`` of the settings apart.
 
-    ``demonstrations``: None: the budget's; 0: none, from the environment's reward alone.
+    ``demonstrations``: None: the budget's; 0: none, from the environment's reward alone. ``settings``: see
+    :func:`learn_settings`.
     """
     experts: Experts = read_budget("experts", budget, Experts)
+    learn = learn_settings(experts, suite, task, changes, settings)
     config = {
         "suite": suite,
         "task": task,
         "demonstrations": experts.demonstrations if demonstrations is None else demonstrations,
-        "learn": learn_settings(experts, suite, task, changes),
-        "features": load_suite(suite).task(task).features,
+        "learn": learn,
+        "features": None if learn["pictures"] else load_suite(suite).task(task).features,
         "episodes": experts.episodes,
     }
-    defaults = {"learn": dataclasses.asdict(LearnConfig())}
-    return Run(f"{name} {suite} {task}", f"{WORKS}:expert", config, seed, defaults=defaults)
+    return Run(f"{name} {suite} {task}", f"{WORKS}:expert", config, seed, defaults=learn_defaults(learn))
 
 
-def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int]) -> Run:
-    """Clone from one and from several demonstrations, and judge."""
+def learn_defaults(learn: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of a run's ``learn`` settings."""
+    return {"learn": dataclasses.asdict(LearnConfig(pictures=PictureConfig() if learn["pictures"] else None))}
+
+
+def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int], settings: str = "") -> Run:
+    """Clone from one and from several demonstrations, and judge; ``settings``: see :func:`learn_settings`."""
     experts: Experts = read_budget("experts", budget, Experts)
-    learn = learn_settings(experts, suite, task)
+    learn = learn_settings(experts, suite, task, settings=settings)
     config = {
         "suite": suite,
         "task": task,
         "demonstrations": list(counts),
-        "learn": {"cloning": learn["cloning"], "agent": {"hidden": learn["agent"]["hidden"]}},
+        "learn": {
+            "cloning": learn["cloning"],
+            "agent": {"hidden": learn["agent"]["hidden"]},
+            "pictures": learn["pictures"],
+        },
         "episodes": experts.episodes,
     }
-    defaults = {"learn": dataclasses.asdict(LearnConfig())}
-    return Run(f"clones {suite} {task}", f"{WORKS}:clones", config, seed, defaults=defaults)
+    return Run(f"clones {suite} {task}", f"{WORKS}:clones", config, seed, defaults=learn_defaults(learn))
 
 
 def distilled(experts: Sequence[Run], suite: str, seed: int, steps: int) -> Run:

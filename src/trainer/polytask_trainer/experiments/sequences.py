@@ -114,8 +114,7 @@ def judge(context: Context, policy: Path, number: int) -> dict[str, float]:
     """Success, by task, of the policy of stage ``number`` on the tasks that it was taught, asked by name."""
     from polytask_policy.unified import UnifiedPolicy
     from polytask_sim_bridge.suites import make_env
-    from polytask_trainer.evaluate import evaluate
-    from polytask_trainer.experiments.works import starts
+    from polytask_trainer.experiments import works
 
     config, found = context.config, {}
     loaded = UnifiedPolicy.load(policy)
@@ -124,8 +123,7 @@ def judge(context: Context, policy: Path, number: int) -> dict[str, float]:
         def measure(task: str = task) -> float:
             env, goal = make_env(config["suite"], task), loaded.goal_from_task(task)
             try:
-                seeds = starts(context.seed, config["episodes"])
-                return evaluate(lambda state: loaded.act(state, goal), env, seeds).rate
+                return works.judge(loaded, env, works.starts(context.seed, config["episodes"]), goal).rate
             finally:
                 env.close()
 

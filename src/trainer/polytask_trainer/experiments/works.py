@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_trainer.evaluate import Evaluation, evaluate, evaluation_seeds
+from polytask_trainer.evaluate import Evaluation, evaluate, evaluation_seeds, in_episode
 from polytask_trainer.experiments.demonstrations import demonstrations, result_pictures
 from polytask_trainer.experiments.run import Context, Stopped
 
@@ -24,6 +24,17 @@ CURVE_POINTS = 24
 def starts(seed: int, episodes: int) -> range:
     """Start seeds on which everything of run ``seed`` is judged; the same for all policies."""
     return evaluation_seeds(episodes, seed * STARTS_PER_SEED)
+
+
+def judge(policy: Any, env: Any, seeds: Sequence[int], goal: Any = None) -> Evaluation:
+    """Episodes of an expert, or of a unified policy with a ``goal``; one that sees is shown the camera."""
+    asked = () if goal is None else (goal,)
+
+    def act(state: NDArray[np.float32], *seen: NDArray[np.uint8]) -> NDArray[np.float32]:
+        action: NDArray[np.float32] = policy.act(state, *asked, *seen)
+        return action
+
+    return Evaluation.joined([evaluate(in_episode(act, policy.description, env), env, [seed]) for seed in seeds])
 
 
 def figures(done: Evaluation) -> dict[str, Any]:
@@ -41,9 +52,10 @@ def expert(context: Context) -> dict[str, Any]:
 
     config = context.config
     suite, task = config["suite"], config["task"]
-    shown = demonstrations(suite, task, config["demonstrations"], context.seed)
+    learn = learn_config({**config["learn"], "seed": context.seed})
+    shown = demonstrations(suite, task, config["demonstrations"], context.seed, cameras=learn.pictures is not None)
     done = learn_expert(
-        learn_config({**config["learn"], "seed": context.seed}),
+        learn,
         partial(make_env, suite, task),
         shown,
         describe(suite, task, shown[0].embodiment),
@@ -55,7 +67,7 @@ def expert(context: Context) -> dict[str, Any]:
         raise Stopped
     env = make_env(suite, task)
     try:
-        judged = evaluate(ExpertPolicy.load(context.folder).act, env, starts(context.seed, config["episodes"]))
+        judged = judge(ExpertPolicy.load(context.folder), env, starts(context.seed, config["episodes"]))
     finally:
         env.close()
     return {"steps": done.steps, "evaluation": figures(judged), "curve": curve(context.folder / "progress.jsonl")}
@@ -81,21 +93,23 @@ def clones(context: Context) -> dict[str, Any]:
     from polytask_trainer.cloning import clone_expert
     from polytask_trainer.config import learn_config
     from polytask_trainer.jobs import describe
+    from polytask_trainer.pixel_cloning import clone_pixel_expert
 
     config = context.config
     suite, task, counts = config["suite"], config["task"], config["demonstrations"]
-    shown = demonstrations(suite, task, max(counts), context.seed)
     learn = learn_config({**config["learn"], "seed": context.seed})
+    clone = clone_expert if learn.pictures is None else clone_pixel_expert
+    shown = demonstrations(suite, task, max(counts), context.seed, cameras=learn.pictures is not None)
     env, results = make_env(suite, task), {}
     try:
         for number, count in enumerate(counts):
             context.progress(number, len(counts), "cloning")
 
-            def judge(count: int = count) -> dict[str, Any]:
-                policy = clone_expert(learn, shown[:count], describe(suite, task, shown[0].embodiment))
-                return figures(evaluate(policy.act, env, starts(context.seed, config["episodes"])))
+            def measure(count: int = count) -> dict[str, Any]:
+                policy = clone(learn, shown[:count], describe(suite, task, shown[0].embodiment))
+                return figures(judge(policy, env, starts(context.seed, config["episodes"])))
 
-            results[str(count)] = context.piece(str(count), judge)
+            results[str(count)] = context.piece(str(count), measure)
     finally:
         env.close()
     return {"evaluations": results}
@@ -159,12 +173,8 @@ def ask(policy: Any, env: Any, kind: str, task: str, context: Context) -> dict[s
             refused += 1
             parts.append(Evaluation((seed,), (False,), (0,), (0.0,)))
         else:
-            parts.append(evaluate(lambda state: policy.act(state, goal), env, [seed]))  # noqa: B023
-    names = ("seeds", "successes", "lengths", "returns")
-    return {
-        **figures(Evaluation(*(sum((getattr(part, name) for part in parts), ()) for name in names))),
-        "refused": refused,
-    }
+            parts.append(judge(policy, env, [seed], goal))
+    return {**figures(Evaluation.joined(parts)), "refused": refused}
 
 
 def _encoded(make: Callable[[], Any]) -> Any:
