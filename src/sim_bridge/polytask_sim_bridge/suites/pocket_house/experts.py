@@ -6,24 +6,26 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask_sim_bridge.suites.batch import Vector
+from polytask_sim_bridge.suites.pocket_house import layout, plan
 from polytask_sim_bridge.suites.pocket_house.env import STATE_NAMES
-from polytask_sim_bridge.suites.pocket_house.layout import CONTENTS, FACING, HINGE, OPEN, REACH, SPOTS, handles
-from polytask_sim_bridge.suites.pocket_house.maps import COARSE, cell, maps, middles
-from polytask_sim_bridge.suites.pocket_house.plan import (
-    OPEN_CABINET,
-    OPEN_FRIDGE,
-    PICK,
-    PICK_FROM_FRIDGE,
-    PLACE,
-    STAGES,
-)
+from polytask_sim_bridge.suites.pocket_house.layout import OPEN, REACH
+from polytask_sim_bridge.suites.pocket_house.maps import COARSE, MARGIN, cell, clear, maps, middles
 from polytask_sim_bridge.suites.pocket_house.world import SPEED, TURN
 from polytask_sim_bridge.suites.task import load_suite
 
-_INDEX = {name: number for number, name in enumerate(STATE_NAMES)}
-_PERIOD = 0.2
-_AHEAD = 0.45
-"""Metres along its way at which the base aims."""
+_KNOWN = np.concatenate([layout.SPOTS, layout.CONTENTS])
+_LOOKAHEAD = 0.8
+"""Metres to the places between which the next one is chosen."""
+_HERE = 0.05
+"""Metres from a place at which the base is there."""
+_LAST = 0.4
+"""Metres from where the base is to stop, in which it goes straight there, and slides along what it touches."""
+_FACE = 1.0
+"""Metres from there within which it turns to what it will reach for."""
+_NEAR = 0.12
+"""Metres from an object or goal at which the hand closes or opens."""
+_LEAD = 0.12
+"""Metres by which the hand goes ahead of a handle that it pulls."""
 _CLOSE, _OPEN, _STAY = 1.0, -1.0, 0.0
 
 
@@ -31,129 +33,115 @@ class PocketHouseExpert:
     """Does a task of the house; in a rearrangement, stage after stage."""
 
     def __init__(self, task: str) -> None:
-        trains = load_suite("pocket_house").task(task).parameters["trains"]
-        self._trained = STAGES.index(trains) if trains in STAGES else None
-        self._maps, self._places = maps(), middles(COARSE)
+        config = load_suite("pocket_house")
+        trains = config.task(task).parameters["trains"]
+        self._trained = plan.STAGES.index(trains) if trains in plan.STAGES else None
+        self._index = {name: number for number, name in enumerate(STATE_NAMES)}
+        self._period = 1.0 / config.control_rate
 
     def reset(self) -> None:
         """Nothing is remembered."""
 
     def __call__(self, state: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The action float32 (4,) for a state float32 (36,)."""
-        self._look(state)
-        now = self._stage()
-        if now in (OPEN_FRIDGE, OPEN_CABINET):
-            return self._open(now)
-        return self._take() if now in (PICK, PICK_FROM_FRIDGE) else self._put()
+        self._look(state.astype(np.float64))
+        now = self._stage() if self._trained is None else self._trained
+        if now in (plan.OPEN_FRIDGE, plan.OPEN_CABINET):
+            return self._open(0 if now == plan.OPEN_FRIDGE else 1)
+        return self._put() if now == plan.PLACE else self._take()
 
-    def _look(self, state: npt.NDArray[np.float32]) -> None:
-        value = {name: float(state[number]) for name, number in _INDEX.items()}
-        self._base = np.array([value["base.x"], value["base.y"]])
-        self._cosine, self._sine = value["base.cos"], value["base.sin"]
-        self._closed, self._object, self._handle = (
-            value[f"gripper.{name}"] > 0.5 for name in ("closed", "object", "handle")
-        )
-        self._opening = np.array([[value["fridge.opening"], value["cabinet.opening"]]])
+    def _look(self, state: Vector) -> None:
+        def of(*names: str) -> Vector:
+            return np.array([state[self._index[name]] for name in names])
+
+        self._base = of("base.x", "base.y")
+        self._ahead = of("base.cos", "base.sin")
+        self._left = np.array([-self._ahead[1], self._ahead[0]])
+        self._hand = self._base + REACH * self._ahead
+        self._has_object, self._has_handle = of("gripper.object", "gripper.handle") > 0.5
+        self._opening = of("fridge.opening", "cabinet.opening")[None]
+        self._handles, self._ways = (values[0] for values in layout.handles(self._opening))
         self._start, self._goal = (
-            self._in_house(value[f"{name}.x"], value[f"{name}.y"]) for name in ("object_start", "goal")
+            self._hand + of(f"{name}.x") * self._ahead + of(f"{name}.y") * self._left
+            for name in ("object_start", "goal")
         )
-
-    def _in_house(self, ahead: float, left: float) -> Vector:
-        """A place given from the outstretched hand, in the house."""
-        ahead += REACH
-        offset = [self._cosine * ahead - self._sine * left, self._sine * ahead + self._cosine * left]
-        return self._base + np.array(offset)
 
     def _stage(self) -> int:
-        if self._trained is not None:
-            return self._trained
-        if self._object:
-            return PLACE
-        for container, (shut, taking) in enumerate(((OPEN_FRIDGE, PICK_FROM_FRIDGE), (OPEN_CABINET, PICK))):
-            if np.abs(self._start - CONTENTS[container, :2]).max() < 0.1:
-                return taking if self._opening[0, container] >= OPEN else shut
-        return PICK
+        """The plan's, from where the object began."""
+        if self._has_object:
+            return plan.PLACE
+        place = self._nearest(self._start)
+        if place < len(layout.SPOTS):
+            return plan.PICK
+        container = place - len(layout.SPOTS)
+        opened = self._opening[0, container] >= OPEN
+        return ((plan.OPEN_FRIDGE, plan.PICK_FROM_FRIDGE), (plan.OPEN_CABINET, plan.PICK))[container][int(opened)]
 
-    def _open(self, stage: int) -> npt.NDArray[np.float32]:
-        container = (OPEN_FRIDGE, OPEN_CABINET).index(stage)
-        places, ways = handles(self._opening)
-        handle, way, facing = places[0, container], ways[0, container], FACING[container]
-        if not self._handle:
+    def _open(self, container: int) -> npt.NDArray[np.float32]:
+        handle, facing = self._handles[container], float(layout.FACING[container])
+        if not self._has_handle:
             return self._go(handle, facing, _CLOSE)
-        if self._held_container(places[0]) != container:
-            return self._back(_OPEN)
-        return self._move(handle + 0.12 * way - self._ahead(facing), facing, _CLOSE)
-
-    def _held_container(self, places: Vector) -> int:
-        hand = self._base + REACH * np.array([self._cosine, self._sine])
-        return int(np.argmin(((places - hand) ** 2).sum(axis=1)))
+        if int(np.argmin(((self._handles - self._hand) ** 2).sum(axis=1))) != container:
+            return self._move(self._base, None, _OPEN)
+        return self._move(_beside(handle + _LEAD * self._ways[container], facing), facing, _CLOSE)
 
     def _take(self) -> npt.NDArray[np.float32]:
-        if self._handle:
-            return self._back(_OPEN)
-        facing = self._facing(self._start)
-        hand = self._base + REACH * np.array([self._cosine, self._sine])
-        near = float(np.hypot(*(hand - self._start))) < 0.12
-        return self._go(self._start, facing, _CLOSE if near else _OPEN)
+        if self._has_handle:
+            return self._move(self._base, None, _OPEN)
+        facing = float(_KNOWN[self._nearest(self._start), 2])
+        return self._go(self._start, facing, _CLOSE if self._at(self._start) else _OPEN)
 
     def _put(self) -> npt.NDArray[np.float32]:
-        hand = self._base + REACH * np.array([self._cosine, self._sine])
-        near = float(np.hypot(*(hand - self._goal))) < 0.12
-        return self._go(self._goal, self._facing(self._goal), _OPEN if near else _STAY)
+        facing = float(_KNOWN[self._nearest(self._goal), 2])
+        return self._go(self._goal, facing, _OPEN if self._at(self._goal) else _STAY)
 
-    def _facing(self, place: Vector) -> float:
-        """Where a robot looks whose hand is there: as at the nearest known place."""
-        known = np.concatenate([SPOTS, CONTENTS])
-        return float(known[np.argmin(((known[:, :2] - place) ** 2).sum(axis=1)), 2])
+    def _at(self, place: Vector) -> bool:
+        return bool(np.linalg.norm(self._hand - place) < _NEAR)
 
     @staticmethod
-    def _ahead(facing: float) -> Vector:
-        return REACH * np.array([np.cos(facing), np.sin(facing)])
+    def _nearest(place: Vector) -> int:
+        """Which of the known places it is."""
+        return int(np.argmin(((_KNOWN[:, :2] - place) ** 2).sum(axis=1)))
 
     def _go(self, place: Vector, facing: float, gripper: float) -> npt.NDArray[np.float32]:
-        """Brings the hand to a place: round what is in the way, then straight."""
-        to = place - self._ahead(facing)
-        target = cell(to[None], COARSE)
-        way = float(self._maps.way(self._base[None], target)[0])
-        if way < 0.6:
-            return self._move(self._past_door(to), facing, gripper)
-        # Of the cells that can be gone to straight, that from which the rest is shortest.
-        off = self._places - self._base
-        distance = np.sqrt((off * off).sum(axis=1))
-        here = int(cell(self._base[None], COARSE)[0])
-        within = np.flatnonzero((distance < _AHEAD + COARSE) & (self._maps.ways[here] < _AHEAD + COARSE))
-        total = self._maps.ways[target[0], within] + distance[within]
-        ahead = self._places[within[np.argmin(total - 0.1 * distance[within])]]
-        return self._move(self._past_door(ahead), facing if way < 1.5 else None, gripper)
+        """Brings the hand to a place: of what can be gone to straight, to that from which the rest is shortest."""
+        to = _beside(place, facing)
+        way = float(np.linalg.norm(to - self._base))
+        if way > _LAST and (way > _LOOKAHEAD or not self._straight(to[None])[0]):
+            ways = maps().ways[int(self._opening[0, 0] >= OPEN), cell(to[None], COARSE)[0]]
+            first = np.linalg.norm(middles(COARSE) - self._base, axis=1)
+            near = np.flatnonzero((first > _HERE) & (first < _LOOKAHEAD))
+            total = first[near] + ways[near]
+            total[~self._straight(middles(COARSE)[near])] += 100.0
+            to, way = middles(COARSE)[near[np.argmin(total)]], float(total.min())
+        return self._move(to, facing if way < _FACE else None, gripper)
 
-    def _past_door(self, to: Vector) -> Vector:
-        """Round the end of the fridge's open door, which is on no map."""
-        end = handles(self._opening)[0][0, 0]
-        sides = [
-            (end[0] - HINGE[0]) * (point[1] - HINGE[1]) - (end[1] - HINGE[1]) * (point[0] - HINGE[0])
-            for point in (self._base, to)
-        ]
-        off = self._base - end
-        opened = self._opening[0, 0] > 0.2
-        if opened and sides[0] * sides[1] < 0 and np.hypot(*off) < 1.2 and self._base[1] > end[1] - 0.35:
-            return np.array([self._base[0], end[1] - 0.6])
-        return to
-
-    def _back(self, gripper: float) -> npt.NDArray[np.float32]:
-        """Opens the hand where it is."""
-        return np.array([0.0, 0.0, 0.0, gripper], np.float32)
+    def _straight(self, places: Vector) -> npt.NDArray[np.bool_]:
+        """Whether the base can drive straight to places (k, 2) within _LOOKAHEAD, bool (k,)."""
+        shares = np.linspace(0.2, 1.0, 5)[:, None, None]
+        between = self._base + shares * (places - self._base)
+        free = clear(between.reshape(-1, 2), self._opening[:, 0], -MARGIN).reshape(len(shares), -1)
+        straight: npt.NDArray[np.bool_] = np.logical_and.reduce(free)
+        return straight
 
     def _move(self, to: Vector, facing: float | None, gripper: float) -> npt.NDArray[np.float32]:
-        """Drives straight to a place, turning to ``facing`` or else to where it goes."""
+        """Drives straight to a place, turning to ``facing``, or else to where it goes."""
         off = to - self._base
         if facing is None:
-            facing = float(np.arctan2(off[1], off[0]))
-        turn = (facing - np.arctan2(self._sine, self._cosine) + np.pi) % (2.0 * np.pi) - np.pi
+            facing = float(np.arctan2(off[1], off[0])) if off.any() else 0.0
+        heading = float(np.arctan2(self._ahead[1], self._ahead[0]))
+        turn = (facing - heading + np.pi) % (2.0 * np.pi) - np.pi
+        turn = float(np.clip(turn / (TURN * self._period), -1.0, 1.0))
         # The base turns while it drives: the middle of the turn is what counts.
-        turn = float(np.clip(turn / (TURN * _PERIOD), -1.0, 1.0))
-        heading = np.arctan2(self._sine, self._cosine) + 0.5 * turn * TURN * _PERIOD
-        ahead = np.cos(heading) * off[0] + np.sin(heading) * off[1]
-        left = np.cos(heading) * off[1] - np.sin(heading) * off[0]
-        speeds = np.array([ahead, left]) / (SPEED * _PERIOD)
-        speeds = speeds / max(1.0, float(np.abs(speeds).max()))
+        middle = heading + 0.5 * turn * TURN * self._period
+        ahead = np.cos(middle) * off[0] + np.sin(middle) * off[1]
+        left = np.cos(middle) * off[1] - np.sin(middle) * off[0]
+        speeds = np.array([ahead, left]) / (SPEED * self._period)
+        speeds /= max(1.0, float(np.abs(speeds).max()))
         return np.array([*speeds, turn, gripper], np.float32)
+
+
+def _beside(place: Vector, facing: float) -> Vector:
+    """Where the base is that looks in that direction with its hand there."""
+    stand: Vector = place - REACH * layout.ahead(np.array([facing]))[0]
+    return stand

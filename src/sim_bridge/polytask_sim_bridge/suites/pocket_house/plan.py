@@ -54,5 +54,6 @@ def to_go(world: World, which: Which, now: Indices) -> Vector:
         rest[at] = layout.PATHS[container] * np.maximum(OPEN - opening[at, container], 0.0)
     off = world.hand[which] - wanted
     near = np.minimum(np.sqrt((off * off).sum(axis=1)), _NEAR)
-    left: Vector = np.where(now == DONE, 0.0, maps().way(world.base[which], beside) + near + rest)
+    way = maps().way(world.base[which], beside, opening[:, 0] >= OPEN)
+    left: Vector = np.where(now == DONE, 0.0, way + near + rest)
     return left

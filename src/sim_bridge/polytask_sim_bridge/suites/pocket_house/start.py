@@ -52,7 +52,7 @@ class Starts:
         rooms = [list(task.parameters.get("rooms", layout.ROOMS)) for task in tasks]
         self._anywhere = [house.starts[np.isin(house.rooms, names)] for names in rooms]
         # Starting cells by their way from each cell, and how many of them are near.
-        ways = house.ways[:, house.starts]
+        ways = house.ways[0][:, house.starts]
         self._by_way = house.starts[np.argsort(ways, axis=1, kind="stable")]
         self._nearby = np.maximum((ways < _NEARBY).sum(axis=1), 1)
 
