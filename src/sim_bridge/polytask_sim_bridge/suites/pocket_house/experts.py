@@ -24,6 +24,8 @@ _FACE = 1.0
 """Metres from there within which it turns to what it will reach for."""
 _NEAR = 0.12
 """Metres from an object or goal at which the hand closes or opens."""
+_SURE = 0.02
+"""Opening beyond what is needed."""
 _LEAD = 0.12
 """Metres by which the hand goes ahead of a handle that it pulls."""
 _CLOSE, _OPEN, _STAY = 1.0, -1.0, 0.0
@@ -74,7 +76,7 @@ class PocketHouseExpert:
         if place < len(layout.SPOTS):
             return plan.PICK
         container = place - len(layout.SPOTS)
-        opened = self._opening[0, container] >= OPEN
+        opened = self._opening[0, container] > OPEN + _SURE
         return ((plan.OPEN_FRIDGE, plan.PICK_FROM_FRIDGE), (plan.OPEN_CABINET, plan.PICK))[container][int(opened)]
 
     def _open(self, container: int) -> npt.NDArray[np.float32]:

@@ -9,22 +9,28 @@ from polytask_sim_bridge.suites.batch import Vector
 FAR = 1e9
 
 
-def box_distance(points: Vector, boxes: Vector) -> Vector:
-    """Distance of points (B, 2) to the nearest of boxes (n, 4), 0 inside; float64 (B,)."""
+def length(vectors: Vector) -> Vector:
+    """Lengths (B,) of vectors (B, 2)."""
+    lengths: Vector = np.sqrt((vectors * vectors).sum(axis=1))
+    return lengths
+
+
+def from_boxes(points: Vector, boxes: Vector) -> Vector:
+    """To points (B, 2) from what is nearest to them of boxes (n, 4), 0 inside; float64 (B, 2)."""
     x, y = points[:, 0, None], points[:, 1, None]
-    aside = np.maximum(np.maximum(boxes[:, 0] - x, x - boxes[:, 2]), 0.0)
-    above = np.maximum(np.maximum(boxes[:, 1] - y, y - boxes[:, 3]), 0.0)
-    nearest: Vector = np.sqrt((aside * aside + above * above).min(axis=1))
-    return nearest
+    aside = np.minimum(x - boxes[:, 0], 0.0) + np.maximum(x - boxes[:, 2], 0.0)
+    above = np.minimum(y - boxes[:, 1], 0.0) + np.maximum(y - boxes[:, 3], 0.0)
+    row, nearest = np.arange(len(points)), (aside * aside + above * above).argmin(axis=1)
+    off: Vector = np.stack([aside[row, nearest], above[row, nearest]], axis=1)
+    return off
 
 
-def segment_distance(points: Vector, start: Vector, end: Vector) -> Vector:
-    """Distance of points (B, 2) to segments from ``start`` (2,) to ``end`` (B, 2); float64 (B,)."""
+def from_segment(points: Vector, start: Vector, end: Vector) -> Vector:
+    """To points (B, 2) from what is nearest to them of segments from ``start`` (2,) to ``end`` (B, 2); (B, 2)."""
     along, way = end - start, points - start
     share = np.clip((along * way).sum(axis=1) / (along * along).sum(axis=1), 0.0, 1.0)
-    off = way - share[:, None] * along
-    distance: Vector = np.sqrt((off * off).sum(axis=1))
-    return distance
+    off: Vector = way - share[:, None] * along
+    return off
 
 
 def ray_to_boxes(points: Vector, directions: Vector, boxes: Vector) -> Vector:

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from polytask_sim_bridge.suites.batch import Indices, Vector
 from polytask_sim_bridge.suites.pocket_house import layout
-from polytask_sim_bridge.suites.pocket_house.geometry import box_distance, ray_to_boxes, segment_distance
+from polytask_sim_bridge.suites.pocket_house.geometry import from_boxes, from_segment, length, ray_to_boxes
 from polytask_sim_bridge.suites.pocket_house.layout import HALF_HEIGHT, HALF_WIDTH, HINGE, OPEN, RADIUS
 
 FINE, COARSE = 0.1, 0.2
@@ -85,7 +85,7 @@ def cell(points: Vector, size: float) -> Indices:
 def maps() -> Maps:
     """The tables; made in a second or so, once in a process. Nobody may change them."""
     places = middles(COARSE)
-    starts = np.flatnonzero(box_distance(places, SOLID) > RADIUS + 0.71 * COARSE)
+    starts = np.flatnonzero(length(from_boxes(places, SOLID)) > RADIUS + 0.71 * COARSE)
     rooms = np.empty(len(starts), "U16")
     for name, (left, bottom, right, top) in layout.ROOMS.items():
         x, y = places[starts].T
@@ -106,10 +106,10 @@ def _ranges() -> npt.NDArray[np.float32]:
 
 def clear(points: Vector, openings: Iterable[float], margin: float) -> npt.NDArray[np.bool_]:
     """Where a base is free of all that stands still and of the fridge's door at all of ``openings``, bool (B,)."""
-    distance = box_distance(points, SOLID)
+    distance = length(from_boxes(points, SOLID))
     for opening in openings:
         end: Vector = np.broadcast_to(layout.handles(np.array([[opening, 0.0]]))[0][0, 0], points.shape)
-        distance = np.minimum(distance, segment_distance(points, HINGE, end))
+        distance = np.minimum(distance, length(from_segment(points, HINGE, end)))
     free: npt.NDArray[np.bool_] = distance >= RADIUS + margin
     return free
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from polytask_sim_bridge.suites.batch import Indices, Vector, Which
-from polytask_sim_bridge.suites.pocket_house import layout
+from polytask_sim_bridge.suites.pocket_house import geometry, layout
 from polytask_sim_bridge.suites.pocket_house.layout import CABINET, FRIDGE, OBJECT, OPEN
 from polytask_sim_bridge.suites.pocket_house.maps import COARSE, cell, maps
 from polytask_sim_bridge.suites.pocket_house.world import World
@@ -25,13 +25,13 @@ _NEAR = 1.0
 def stage(world: World, which: Which) -> Indices:
     """What is to be done next to bring the object to its goal, int64 (·,), index into STAGES."""
     held, shut = world.held[which], world.shut_in(which)
-    off = world.thing[which] - world.goal[which]
+    away = geometry.length(world.thing[which] - world.goal[which])
     found = np.full(len(held), PICK)
     found[world.inside[which] == FRIDGE] = PICK_FROM_FRIDGE
     found[shut & (world.inside[which] == FRIDGE)] = OPEN_FRIDGE
     found[shut & (world.inside[which] == CABINET)] = OPEN_CABINET
     found[held == OBJECT] = PLACE
-    found[((off * off).sum(axis=1) < THERE * THERE) & (held != OBJECT)] = DONE
+    found[(away < THERE) & (held != OBJECT)] = DONE
     return found
 
 
@@ -52,8 +52,7 @@ def to_go(world: World, which: Which, now: Indices) -> Vector:
         wanted[at] = places[at, container]
         beside[at] = cell(wanted[at] - layout.REACH * layout.ahead(layout.FACING[[container]]), COARSE)
         rest[at] = layout.PATHS[container] * np.maximum(OPEN - opening[at, container], 0.0)
-    off = world.hand[which] - wanted
-    near = np.minimum(np.sqrt((off * off).sum(axis=1)), _NEAR)
+    near = np.minimum(geometry.length(world.hand[which] - wanted), _NEAR)
     way = maps().way(world.base[which], beside, opening[:, 0] >= OPEN)
     left: Vector = np.where(now == DONE, 0.0, way + near + rest)
     return left

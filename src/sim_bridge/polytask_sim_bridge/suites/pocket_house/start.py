@@ -104,7 +104,8 @@ class Starts:
         turned = layout.FACING[column] + _TURNED * (2.0 * turn - 1.0)
         at_handle = places[np.arange(len(task)), column] - REACH * layout.ahead(turned)
         base, heading = np.where(gripping[:, None], at_handle, base), np.where(gripping, turned, heading)
-        base[geometry.segment_distance(base, layout.HINGE, places[:, 0]) < layout.RADIUS] = _BEFORE_FRIDGE
+        in_door = geometry.length(geometry.from_segment(base, layout.HINGE, places[:, 0])) < layout.RADIUS
+        base[in_door] = _BEFORE_FRIDGE
         held = np.where(trained == PLACE, OBJECT, np.where(gripping, inside, NOTHING))
         return {
             "base": base, "heading": heading, "opening": opening, "held": held, "first": first, "thing": first,

@@ -19,6 +19,7 @@ GRASP = 0.15
 """Metres within which a closed hand takes hold of what it touches."""
 SLIP = 0.3
 """Metres from a handle at which the hand loses it."""
+_TOUCH = 1e-6
 RAYS = 16
 _BEAMS = 2.0 * np.pi * np.arange(RAYS) / RAYS
 
@@ -75,17 +76,18 @@ class World:
         self.held[~self.closed] = NOTHING
 
     def _drive(self, speeds: Vector, period: float) -> None:
-        """Moves the bases; what blocks one axis of the house leaves the other free, so bases slide along walls."""
-        before, middle = self.base.copy(), self.heading + period * speeds[:, 2] / 2.0
+        """Moves the bases, which slide along what they touch."""
+        before, middle = self.base, self.heading + period * speeds[:, 2] / 2.0
         cosine, sine = np.cos(middle), np.sin(middle)
-        moves = speeds[:, 0] * cosine - speeds[:, 1] * sine, speeds[:, 0] * sine + speeds[:, 1] * cosine
+        forward, left = period * speeds[:, 0], period * speeds[:, 1]
         door = layout.handles(self.opening)[0][:, 0]
-        for axis, move in enumerate(moves):
-            wanted = self.base.copy()
-            wanted[:, axis] += period * move
-            free = geometry.box_distance(wanted, SOLID) >= RADIUS
-            free &= geometry.segment_distance(wanted, layout.HINGE, door) >= RADIUS
-            self.base[free] = wanted[free]
+        base = before + np.stack([forward * cosine - left * sine, forward * sine + left * cosine], axis=1)
+        for _ in range(2):
+            base = _pushed(base, geometry.from_boxes(base, SOLID))
+            base = _pushed(base, geometry.from_segment(base, layout.HINGE, door))
+        free = geometry.length(geometry.from_boxes(base, SOLID)) > RADIUS - _TOUCH
+        free &= geometry.length(geometry.from_segment(base, layout.HINGE, door)) > RADIUS - _TOUCH
+        self.base = np.where(free[:, None], base, before)
         self.heading = (self.heading + period * speeds[:, 2] + np.pi) % (2.0 * np.pi) - np.pi
         moved = (self.base - before) / period
         self.velocity[:, 0] = moved[:, 0] * cosine + moved[:, 1] * sine
@@ -106,11 +108,11 @@ class World:
         opening[row, container] = np.clip(before[row, container] + pull / layout.PATHS[container], 0.0, 1.0)
         # The fridge's door does not go through the base.
         door = layout.handles(opening)[0][:, 0]
-        blocked = geometry.segment_distance(self.base[which], layout.HINGE, door) < RADIUS
+        blocked = geometry.length(geometry.from_segment(self.base[which], layout.HINGE, door)) < RADIUS
         blocked &= self.held[which] == FRIDGE
         opening[blocked] = before[blocked]
         self.opening[which] = opening
-        lost = _apart(self.hand[which], layout.handles(opening)[0][row, container]) > SLIP
+        lost = geometry.length(self.hand[which] - layout.handles(opening)[0][row, container]) > SLIP
         self.held[which[lost]] = NOTHING
 
     def _grip(self) -> None:
@@ -121,8 +123,8 @@ class World:
         hand, places = self.hand[which], layout.handles(self.opening[which])[0]
         took = np.full(len(which), NOTHING)
         for container in (CABINET, FRIDGE):
-            took[_apart(hand, places[:, container - FRIDGE]) < GRASP] = container
-        took[(_apart(hand, self.thing[which]) < GRASP) & ~self.shut_in(which)] = OBJECT
+            took[geometry.length(hand - places[:, container - FRIDGE]) < GRASP] = container
+        took[(geometry.length(hand - self.thing[which]) < GRASP) & ~self.shut_in(which)] = OBJECT
         self.held[which] = took
         self.inside[which[took == OBJECT]] = NOTHING
 
@@ -147,10 +149,12 @@ class World:
         return seen
 
 
-def _apart(first: Vector, second: Vector) -> Vector:
-    off = first - second
-    distance: Vector = np.sqrt((off * off).sum(axis=1))
-    return distance
+def _pushed(base: Vector, off: Vector) -> Vector:
+    """Bases (B, 2) pushed out of what they touch; ``off`` (B, 2) are the ways to them from the nearest of it."""
+    distance = geometry.length(off)
+    inwards = np.maximum(RADIUS - distance, 0.0) / np.maximum(distance, 1e-9)
+    pushed: Vector = base + inwards[:, None] * off
+    return pushed
 
 
 def _hand(base: Vector, heading: Vector) -> Vector:
