@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+
+from polytask_trainer.auxiliary.config import AuxiliaryConfig
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,15 @@ class PictureConfig:
     """The encoder in bfloat16 (its weights, and all else, in float32): a third of the time, also on a recent CPU."""
     compiled: bool = False
     """Encoder and critics through torch.compile."""
+    auxiliary: AuxiliaryConfig | None = None
+    """Losses that train the encoder beside the critics'; without it, none."""
 
     def __post_init__(self) -> None:
         """Check the values."""
+        if isinstance(self.auxiliary, Mapping):  # as it stands in a file
+            from polytask_trainer.config import read_settings
+
+            object.__setattr__(self, "auxiliary", read_settings(AuxiliaryConfig, self.auxiliary, "auxiliary"))
         for name in ("size", "stack", "feature", "actors", "target_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"pictures.{name} must be positive, not {getattr(self, name)}")

@@ -1,7 +1,7 @@
 """DrQ-v2 with a behaviour-cloning term: the agent of ``ddpg.py`` on an encoder's features (PolyTask Eqs. 1, 6 to 8).
 
 What it adds: random shifts of the pictures, an encoder that learns from the critics' loss alone, and features beside
-the state wherever the other agent has the state alone.
+the state wherever the other agent has the state alone. Auxiliary losses may train the encoder too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polytask_policy.pixel_networks import PixelActor
-from polytask_trainer.agents.ddpg import DDPG, AgentConfig
+from polytask_trainer.agents.ddpg import DDPG, AgentConfig, _follow
+from polytask_trainer.auxiliary.joint import Auxiliary
+from polytask_trainer.auxiliary.replay import SteppedBatch
 from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.pixel_replay import PixelBatch
 
@@ -57,6 +59,12 @@ class DrQv2(DDPG):
         rate = config.learning_rate
         self.actor_optimizer = torch.optim.Adam(self.actor.layers.parameters(), lr=rate, fused=True)
         trained = [*self.critic.parameters(), *self.actor.encoder.parameters()]
+        self.auxiliary: Auxiliary | None = None
+        if pictures.auxiliary is not None:
+            sizes = (actor.encoder.feature, actor.action_size)
+            self.auxiliary = Auxiliary(*sizes, pictures.auxiliary, generator).to(self.device)
+            self.networks = (*self.networks, "auxiliary")
+            trained += self.auxiliary.parameters()
         self.critic_optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
         self._demo_states, self._demo_actions = self._demo_states.to(self.device), self._demo_actions.to(self.device)
         self._demo_pictures = torch.from_numpy(demonstrations.pictures).to(self.device)
@@ -77,7 +85,7 @@ class DrQv2(DDPG):
 
     def update(self, batch: PixelBatch, train_actor: bool = True) -> dict[str, Tensor]:  # type: ignore[override]
         """One step of the critics with the encoder and, unless told otherwise, of the actor; returns losses."""
-        batch = PixelBatch(**{name: value.to(self.device) for name, value in vars(batch).items()})
+        batch = type(batch)(**{name: value.to(self.device) for name, value in vars(batch).items()})
         seen = self._see(batch.state, batch.pictures)
         with torch.no_grad():
             next_seen = self._see(batch.next_state, batch.next_pictures)
@@ -85,6 +93,24 @@ class DrQv2(DDPG):
         if train_actor:
             log |= self._update_actor(seen.detach())
         return log
+
+    def _update_critic(self, batch: PixelBatch, seen: Tensor, next_seen: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """With auxiliary losses one step of all; ``batch`` is a :class:`SteppedBatch` then."""
+        if self.auxiliary is None:
+            return super()._update_critic(batch, seen, next_seen)
+        assert isinstance(batch, SteppedBatch)
+        with torch.no_grad():
+            smoothed = self._smoothed(torch.tanh(self.actor.layers(next_seen)))
+            y = batch.reward + batch.discount * self.target(next_seen, smoothed).amin(0)  # Eq. 8
+        loss = (self.critic(seen, batch.action) - y).square().mean(1).sum()  # Eq. 7
+        now = batch.pictures[:, : batch.after.shape[1]]  # without a goal's picture
+        before, after = random_shift(torch.cat([now, batch.after], dim=1), self.generator).chunk(2, dim=1)
+        self.critic_optimizer.zero_grad()
+        log = self.auxiliary.backward(loss, self.actor.encoder, before, after, batch.action)
+        self.critic_optimizer.step()
+        with torch.no_grad():
+            _follow(self.target, self.critic, self.config.critic_rate)
+        return {"critic_loss": loss.detach(), "q": y.mean(), **log}
 
     def _see(self, states: Tensor, pictures: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, self._bf16):

@@ -9,4 +9,13 @@ An experiment is a module of this package, listed in ``EXPERIMENTS``, with
 ``run.py``, ``plan.py`` and ``documents.py`` know nothing of any method.
 """
 
-EXPERIMENTS: tuple[str, ...] = ("multitask", "goal_kinds", "lifelong", "reservoir", "rewards", "cheetah", "pixels")
+EXPERIMENTS: tuple[str, ...] = (
+    "multitask",
+    "goal_kinds",
+    "lifelong",
+    "reservoir",
+    "rewards",
+    "cheetah",
+    "pixels",
+    "ol_aux",
+)
