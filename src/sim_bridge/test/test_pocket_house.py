@@ -7,6 +7,7 @@ import yaml
 from gymnasium.utils.env_checker import check_env
 
 from polytask_sim_bridge.suites import SuiteError, load_suite, make_env
+from polytask_sim_bridge.suites.batch_benchmark import measure
 from polytask_sim_bridge.suites.pocket_house import geometry, layout, plan
 from polytask_sim_bridge.suites.pocket_house.env import STATE_NAMES
 from polytask_sim_bridge.suites.pocket_house.layout import CABINET, FRIDGE, NOTHING, OBJECT, RADIUS
@@ -246,3 +247,7 @@ def test_a_picture_shows_the_object_only_where_it_is():
     assert there[0] - there[1] > 100, "red"
     world.thing[0] = (-1.4, -0.6)
     assert np.abs(batch.draw(0, 320, 240)[row, column].astype(int) - there).max() > 50
+
+
+def test_many_houses_together_are_much_quicker_than_one_after_another():
+    assert measure("pocket_house", rounds=3, steps=3)["ratio"] > 15

@@ -42,6 +42,7 @@ def bench(
     parts: dict[str, Callable[[], tuple[list[Ratio], Any]]] = {
         "control through ROS": control,
         "pictures": pictures,
+        "suites in batches": batches,
         "optimal transport": transport,
         "policy": policy,
         "learning from pixels": pixels,
@@ -101,6 +102,22 @@ def pictures() -> tuple[list[Ratio], Any]:
     rates = measure()
     detail = f"{rates['ours']:.0f}/s and {rates['default']:.0f}/s"
     return [Ratio("pictures of 84x84", "MuJoCo's default settings", rates["ratio"], detail)], rates
+
+
+def batches() -> tuple[list[Ratio], Any]:
+    """Suites that step in batches: many environments together, and as many one after another."""
+    from polytask_sim_bridge.suites.batch_benchmark import SIZE, measure
+
+    found = {suite: measure(suite) for suite in ("maze", "pocket_house")}
+    return [
+        Ratio(
+            f"steps of {SIZE} {suite} environments together",
+            "one after another",
+            rates["ratio"],
+            f"{rates['together']:,.0f}/s and {rates['alone']:,.0f}/s of one core",
+        )
+        for suite, rates in found.items()
+    ], found
 
 
 def transport() -> tuple[list[Ratio], Any]:
