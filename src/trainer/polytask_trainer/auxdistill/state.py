@@ -1,0 +1,140 @@
+"""What a training keeps on disk: the resumable state, a log with a line for each update, and the policy."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from polytask_policy.checkpoint import (
+    CheckpointError,
+    has_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    write_atomically,
+)
+from polytask_trainer.auxdistill.config import AuxDistillConfig
+from polytask_trainer.auxdistill.network import RecurrentPolicy
+from polytask_trainer.auxdistill.relevance import Relevance
+from polytask_trainer.auxdistill.rollout import Player
+from polytask_trainer.training_state import ResumeError, load_moments, moments, under
+
+KIND = "recurrent-policy"
+TRAINING = "auxdistill-training"
+LOG = "progress.jsonl"
+
+
+class Training:
+    """The state between two updates, when no episode is in progress."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: AuxDistillConfig,
+        policy: RecurrentPolicy,
+        optimizer: torch.optim.Optimizer,
+        relevance: Relevance | None,
+        generator: torch.Generator,
+    ) -> None:
+        self._folder, self._generator = folder, generator
+        self._identity = json.loads(json.dumps(dataclasses.asdict(config)))
+        self._modules: dict[str, nn.Module] = {"policy": policy}
+        self._optimizers: dict[str, torch.optim.Optimizer] = {"optimizer": optimizer}
+        if isinstance(relevance, nn.Module):
+            self._modules["relevance"] = relevance
+        if isinstance(own := getattr(relevance, "optimizer", None), torch.optim.Optimizer):
+            self._optimizers["relevance_optimizer"] = own
+
+    def save(self, update: int) -> None:
+        """Replace the last state."""
+        tensors: dict[str, Tensor] = {"generator": self._generator.get_state()}
+        for name, module in self._modules.items():
+            tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+        for name, optimizer in self._optimizers.items():
+            tensors |= {f"{name}.{key}": value for key, value in moments(optimizer).items()}
+        save_checkpoint(self._folder, tensors, {"kind": TRAINING, "config": self._identity, "update": update})
+
+    def load(self) -> int:
+        """Restore everything in place; gives the update that comes next. Raises ResumeError."""
+        if not has_checkpoint(self._folder):
+            return 0
+        tensors, meta = load_checkpoint(self._folder, TRAINING)
+        if meta["config"] != self._identity:
+            raise ResumeError(
+                f"{self._folder} holds a training with other settings: choose another output folder, or delete this one"
+            )
+        for name, module in self._modules.items():
+            module.load_state_dict(under(tensors, name))
+        for name, optimizer in self._optimizers.items():
+            load_moments(optimizer, under(tensors, name))
+        self._generator.set_state(tensors["generator"])
+        return int(meta["update"])
+
+
+class Log:
+    """One line of JSON for each update, cut back when resuming, and the caller's callback."""
+
+    def __init__(
+        self,
+        folder: Path,
+        first: int,
+        config: AuxDistillConfig,
+        on_progress: Callable[[dict[str, Any]], None] | None,
+        began: float,
+    ) -> None:
+        self._config, self._on_progress, self._began = config, on_progress, began
+        path = folder / LOG
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, "".join(lines[:first]).encode())
+        self._file = path.open("a", buffering=1)
+
+    def update(self, update: int, player: Player, measured: Mapping[str, float]) -> None:
+        """Write down what ended since the last update: by task, episodes, successes and the sum of returns."""
+        episodes, player.episodes = player.episodes, []
+        ended = {}
+        for number, name in enumerate(self._config.tasks):
+            own = [(success, total) for task, success, total in episodes if task == number]
+            if own:
+                ended[name] = [len(own), sum(success for success, _ in own), round(sum(total for _, total in own), 3)]
+        step = update * self._config.num_envs * self._config.sequence
+        line = {"step": step, "ended": ended, **{name: round(value, 5) for name, value in measured.items()}}
+        self._file.write(json.dumps(line) + "\n")
+        if self._on_progress is not None:
+            count, _, total = ended.get(self._config.main, (0, 0, 0.0))
+            self._on_progress(
+                {
+                    "phase": "auxdistill",
+                    "step": step,
+                    "total_steps": self._config.updates * self._config.num_envs * self._config.sequence,
+                    "episode_reward": total / count if count else None,
+                    "elapsed": time.monotonic() - self._began,
+                }
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def save_policy(folder: Path, policy: RecurrentPolicy, config: AuxDistillConfig) -> None:
+    """Write the learned policy of all tasks."""
+    meta = {"kind": KIND, "network": policy.sizes, "tasks": list(config.tasks)}
+    save_checkpoint(folder, policy.state_dict(), meta)
+
+
+def load_policy(folder: Path | str) -> tuple[RecurrentPolicy, tuple[str, ...]]:
+    """Read a policy and its tasks by number. Raises CheckpointError."""
+    tensors, meta = load_checkpoint(folder, KIND)
+    try:
+        policy = RecurrentPolicy(**meta["network"])
+        policy.load_state_dict(tensors)
+        return policy, tuple(meta["tasks"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"the policy in {folder} does not fit its own description: {error}") from None
