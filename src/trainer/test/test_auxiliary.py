@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from toy_sight import DESCRIPTION, SeenPoint, demonstration, small
 
+from polytask_policy.checkpoint import load_checkpoint
 from polytask_policy.description import Pictures
+from polytask_policy.expert import ExpertPolicy
 from polytask_policy.pixel_networks import PixelActor, PixelEncoder
 from polytask_trainer.agents.ddpg import AgentConfig
 from polytask_trainer.agents.drqv2 import DrQv2, Seen
@@ -22,8 +26,10 @@ from polytask_trainer.auxiliary.replay import SteppedBatch, SteppedReplay
 from polytask_trainer.auxiliary.weights import Weights
 from polytask_trainer.config import ConfigError, learn_config
 from polytask_trainer.frame_store import FrameStore
+from polytask_trainer.learn import learn_expert
 from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.pixel_replay import PixelReplay
+from polytask_trainer.training_state import KIND
 
 SIZE = 16
 
@@ -213,6 +219,17 @@ def test_with_weights_of_zero_the_encoder_learns_from_the_critics_alone() -> Non
     assert all(torch.equal(plain[name], joint[name]) for name in plain)
     critics = one.critic.state_dict(), other.critic.state_dict()
     assert all(torch.equal(value, critics[1][name]) for name, value in critics[0].items())
+
+
+@pytest.mark.slow
+def test_an_expert_that_sees_learns_with_them(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    pictures = {**asdict(small())["pictures"], "auxiliary": {"hidden": 8, "rate": 0.1}}
+    config = small(pictures=pictures, steps=120)
+    assert learn_expert(config, SeenPoint, [demonstration()], DESCRIPTION, tmp_path).finished
+    tensors, _ = load_checkpoint(tmp_path / "training", KIND)
+    assert not torch.equal(tensors["auxiliary.weights.w"], torch.ones(5))
+    assert ExpertPolicy.load(tmp_path).actor.encoder.feature == 8
 
 
 def test_settings() -> None:

@@ -60,7 +60,7 @@ class Settings:
     methods: Sequence[str] = tuple(METHODS)
     seed_episodes: int = 20
     seed_noise: float = 1.0
-    updates_per_step: float = 0.5
+    updates_per_step: float = 1.0
     toy_steps: int = 1500
     agent: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, Any] = field(default_factory=dict)
