@@ -50,7 +50,7 @@ def test_random_play_does_not_rearrange():
 
 def test_it_speaks_the_topic_contract():
     """The same episode behind the simulator's node as in process, with a picture of the house."""
-    env, expert = make_env("pocket_house", "open-cabinet"), scripted_expert("pocket_house", "open-cabinet")
+    env, expert = make_env("pocket_house", "rearrange-hard"), scripted_expert("pocket_house", "rearrange-hard")
     states = [env.reset(seed=3)[0]["state"]]
     actions = []
     for _ in range(10):
@@ -58,7 +58,7 @@ def test_it_speaks_the_topic_contract():
         states.append(env.step(actions[-1])[0]["state"])
     with simulator("suite:=pocket_house", "pace:=service"):
         client = Client()
-        answer = client.reset("open-cabinet", 3)
+        answer = client.reset("rearrange-hard", 3)
         assert tuple(answer.state.names) == tuple(env.state_names)
         there = [vector(answer.state)]
         for action in actions:

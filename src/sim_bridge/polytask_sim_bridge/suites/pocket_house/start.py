@@ -73,11 +73,12 @@ class Starts:
         )
         beside_thing, beside_goal = _beside(known), _beside(layout.SPOTS[other])
 
-        # A container is open where opening it came before; what the task is not about, by chance.
+        # A container is open where taking out of it comes next or came before, shut where it is to be opened, and else
+        # open by chance, so that what is open does not say what the task is.
         opened = np.stack([next(numbers), next(numbers)], axis=1) < self._others_open[task, None]
         later = (trained >= PICK_FROM_FRIDGE) & (trained <= PLACE)
         for column, (container, opening_it) in enumerate(((FRIDGE, OPEN_FRIDGE), (CABINET, OPEN_CABINET))):
-            opened[inside == container, column] = later[inside == container]
+            opened[later & (inside == container), column] = True
             opened[trained == opening_it, column] = False
         wide = OPEN + (1.0 - OPEN) * np.stack([next(numbers), next(numbers)], axis=1)
         opening = np.where(opened, wide, 0.0)
