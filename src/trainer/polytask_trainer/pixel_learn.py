@@ -17,6 +17,7 @@ from polytask_policy.expert import ExpertPolicy
 from polytask_policy.pixel_networks import PixelActor
 from polytask_trainer.actors import Actors, Order, Stage
 from polytask_trainer.agents.drqv2 import DrQv2
+from polytask_trainer.auxiliary.replay import SteppedReplay
 from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import Demonstration, Rollout
 from polytask_trainer.evaluate import training_seed
@@ -87,7 +88,8 @@ class PixelLearner(Learner):
         agent = DrQv2(actor, shown, config.agent, self.pictures, config.seed)
         self._match(agent)
         sizes = (actor.state_size, actor.action_size)
-        replay = PixelReplay(self._store, self._ring, MARGIN, sizes, stack, config.agent.n_step, config.agent.gamma)
+        kind = SteppedReplay if self.pictures.auxiliary else PixelReplay
+        replay = kind(self._store, self._ring, MARGIN, sizes, stack, config.agent.n_step, config.agent.gamma)
         stage = Stage(
             self.env_factory, self.seen, agent.acting, self._store_shape, self.horizon, (self._centre, self._reach)
         )
