@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from polytask_sim_bridge.suites import EMBODIMENTS, SuiteError, load_suite, make_batch, make_env
-from polytask_sim_bridge.suites.maze.env import MOVES, SIZE
+from polytask_sim_bridge.suites.maze.env import MOVES, SIZE, cells
 
 TASKS = tuple(load_suite("maze").tasks)
 UP, RIGHT, DOWN, LEFT = range(4)
@@ -51,11 +51,9 @@ def test_the_tasks_of_apart_share_their_start_alone():
 def test_moves_walls_and_the_goal():
     env = make_env("maze", "zigzag-a")
     state = env.reset(seed=0)[0]["state"]
+    assert env.state_names == ("row", "column")
     assert (state[0], state[1] in (1.0, 2.0)) == (0.0, True)
-    assert state[2:].argmax() == SIZE * state[0] + state[1]
-    assert state[2:].sum() == 1.0
-    names = dict(zip(env.state_names, state, strict=True))
-    assert names[f"cell.0.{int(state[1])}"] == 1.0
+    assert cells(state) == env.batch.cell[0]
     assert np.array_equal(env.step(UP)[0]["state"], state), "the edge is a wall"
     assert np.array_equal(env.step(DOWN)[0]["state"], state), "so is #"
     assert env.step(RIGHT)[0]["state"][1] == state[1] + 1

@@ -16,12 +16,7 @@ SIZE = 9
 """Rows and columns of every maze."""
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 """Rows and columns that an action goes: up, right, down, left."""
-STATE_NAMES: tuple[str, ...] = (
-    "row",
-    "column",
-    *(f"cell.{row}.{column}" for row in range(SIZE) for column in range(SIZE)),
-)
-"""Names of the 83 entries: where one is, in cells, and the same as one of 81."""
+STATE_NAMES: tuple[str, ...] = ("row", "column")
 
 _FLOOR, _WALL, _START, _GOAL, _OTHER, _SELF = (
     np.array(colour, np.uint8)
@@ -32,8 +27,9 @@ _FLOOR, _WALL, _START, _GOAL, _OTHER, _SELF = (
 class MazeEnv(BatchEnv):
     """Walk to the task's goal.
 
-    Observation: float32 (83,), see ``STATE_NAMES``; the goal is not in it. Action: 0 to 3, see ``MOVES``; a
-    move against a wall stays. Reward: 1 on arriving, else 0. An episode starts on one of the maze's start cells.
+    Observation: float32 (2,), the row and column where one is, from 0; the goal is not in it. :func:`cells` makes one
+    number of the two, for agents with tables. Action: 0 to 3, see ``MOVES``; a move against a wall stays. Reward: 1 on
+    arriving, else 0. An episode starts on one of the maze's start cells.
     """
 
     suite = "maze"
@@ -53,10 +49,8 @@ class MazeEnv(BatchEnv):
             ]
         )
         self._next = np.stack([_moves(cells) for cells in self._grids])
-        places = np.indices((SIZE, SIZE)).reshape(2, -1).T
-        self._codes = np.concatenate([places, np.eye(SIZE * SIZE)], axis=1, dtype=np.float32)
         self.cell: Indices = np.zeros(self.num_envs, np.int64)
-        """int64 (B,): where each is, ``SIZE * row + column``."""
+        """int64 (B,): where each is, see :func:`cells`."""
 
     def _begin(self, which: Indices) -> None:
         for i in which:
@@ -69,8 +63,7 @@ class MazeEnv(BatchEnv):
         return success.astype(np.float64), success
 
     def _observe(self, which: Which) -> Floats:
-        observed: Floats = self._codes[self.cell[which]]
-        return observed
+        return np.stack(np.divmod(self.cell[which], SIZE), axis=1).astype(np.float32)
 
     def draw(self, index: int, width: int, height: int) -> Picture:
         """The maze from above: walls, start cells, the goal, the other tasks' goals in pale, and the walker."""
@@ -89,6 +82,12 @@ class MazeEnv(BatchEnv):
         ]
         large[np.hypot(middle[0][:, None], middle[1]) < 0.36] = _SELF
         return large
+
+
+def cells(states: Floats) -> Indices:
+    """The cell int64 (...), ``SIZE * row + column``, of observations float32 (..., 2)."""
+    found: Indices = (SIZE * states[..., 0] + states[..., 1]).astype(np.int64)
+    return found
 
 
 def grid(task: Task) -> npt.NDArray[np.str_]:

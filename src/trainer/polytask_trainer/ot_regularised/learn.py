@@ -1,0 +1,217 @@
+"""Learn several tasks at once: rounds of experience, proxy rewards for it, updates; resumable between rounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from polytask_trainer.evaluate import training_seed
+from polytask_trainer.ot_regularised.collect import Memory, Round, play
+from polytask_trainer.ot_regularised.config import TasksConfig
+from polytask_trainer.ot_regularised.proxy import Pool, pair_points, places
+from polytask_trainer.ot_regularised.sac import Sac
+from polytask_trainer.training_state import ResumeError
+
+KIND = "tasks-training"
+
+See = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""What agents see of states float32 (..., n): the same normalised, or cells int64 (...)."""
+Features = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+"""Features float64 (T, d) of states float32 (T, n): what the ground cost compares."""
+
+
+class TasksLearner:
+    """The agents of several tasks, and all that their learning depends on."""
+
+    def __init__(
+        self,
+        config: TasksConfig,
+        env: Any,
+        tasks: Sequence[str],
+        horizon: int,
+        see: tuple[See, int],
+        features: Sequence[Features],
+    ) -> None:
+        """``env`` has ``config.environments`` environments of each task, the first task's first, ``repetitions`` times.
+
+        ``see`` also says how large a state is, or how many cells there are; ``features`` has each task's. Raises
+        ValueError.
+        """
+        if config.method != "separate" and len(tasks) < 2:
+            raise ValueError(f"method {config.method} shares between tasks: name at least two, or take 'separate'")
+        self.config, self.env, self.tasks, self.horizon = config, env, tuple(tasks), horizon
+        (self._see, size), self._features = see, features
+        self.generator = torch.Generator().manual_seed(config.seed)
+        space = env.single_action_space
+        self.discrete = isinstance(space, spaces.Discrete)
+        self._actions = int(space.n) if isinstance(space, spaces.Discrete) else int(space.shape[0])
+        self._count = config.repetitions * len(tasks)
+        self.agents = Sac(
+            self._count,
+            (size, self._actions),
+            self.discrete,
+            config.sac,
+            self.generator,
+            group=len(tasks),
+            share=config.distral_share if config.method == "distral" else 0.0,
+            bonus=config.transport.sigma if config.method == "ot_regularised" else 0.0,
+        )
+        self.memory = Memory(config.replay)
+        self.pool: Pool | None = None
+        self.rounds = self._owed = 0
+        self.curve: list[dict[str, Any]] = []
+
+    @property
+    def step(self) -> int:
+        """Environment steps of each task so far."""
+        return self.rounds * self.horizon * self.config.environments
+
+    def round(self) -> Round:
+        """Play a round, remember it with its proxy rewards, update; gives it."""
+        count = self._count * self.config.environments
+        first = self.rounds * count
+        seeds = [training_seed(self.config.seed, first + i) for i in range(count)]
+        played = play(self.env, self._act, seeds, self.horizon)
+        rewards = played.rewards
+        if self.config.method == "ot_regularised":
+            rewards = rewards + self.proxy(played)
+        self.memory.add(
+            states=self._by_agent(self._see(played.states)),
+            actions=self._by_agent(played.actions),
+            rewards=self._by_agent(rewards),
+            next_states=self._by_agent(self._see(played.next_states)),
+            terminated=self._by_agent(played.terminated),
+        )
+        self.rounds += 1
+        for _ in range(round(self.step * self.config.updates_per_step) - self._owed):
+            self.agents.update(self.memory.sample(self.config.sac.batch_size, self.generator))
+            self._owed += 1
+        self.curve.append({"step": self.step, **self._outcome(played)})
+        return played
+
+    def _act(self, states: NDArray[np.float32]) -> NDArray[Any]:
+        seen = self._see(states)
+        actions = self.agents.act(seen.reshape(self._count, self.config.environments, *seen.shape[1:]))
+        return actions.reshape(len(states), *actions.shape[2:])
+
+    def _by_agent(self, values: NDArray[Any]) -> Tensor:
+        """Arrays (L, B, ...) as tensors (M, L * environments, ...)."""
+        split = values.reshape(self.horizon, self._count, self.config.environments, *values.shape[2:])
+        joined = np.moveaxis(split, 1, 0).reshape(self._count, -1, *values.shape[2:])
+        return torch.from_numpy(np.ascontiguousarray(joined))
+
+    def _outcome(self, played: Round) -> dict[str, list[list[float]]]:
+        """Mean return and success (repetitions, tasks) of the environments' first episodes, which are always whole."""
+        first: NDArray[np.bool_] = np.cumsum(played.ended, axis=0) - played.ended == 0
+        sums = {"return": (played.rewards * first).sum(0), "success": (played.success & first).any(0)}
+        shape = (self.config.repetitions, len(self.tasks), self.config.environments)
+        return {name: values.reshape(shape).mean(2).round(4).tolist() for name, values in sums.items()}
+
+    def proxy(self, played: Round) -> NDArray[np.float32]:
+        """Proxy rewards float32 (L, B): every episode is paired with a whole one of another task, this round's too."""
+        config = self.config.transport
+        agents, points, where = [], [], []
+        for environment, steps, whole in played.episodes():
+            agent = environment // self.config.environments
+            states = self._features[agent % len(self.tasks)](played.states[steps, environment])
+            pairs = pair_points(states, played.actions[steps, environment], self._actions, config.action_weight)
+            agents.append(agent)
+            points.append(pairs[places(len(pairs), config.points)])
+            where.append((environment, steps))
+            if self.pool is None:
+                self.pool = Pool(self._count, len(self.tasks), pairs.shape[1], config)
+            if whole:
+                self.pool.add(agent, points[-1])
+        assert self.pool is not None
+        found = self.pool.rewards(agents, points, self.generator).numpy()
+        rewards = np.zeros(played.rewards.shape, np.float32)
+        for row, (environment, steps) in zip(found, where, strict=True):
+            rewards[steps, environment] = row[places(config.points, steps.stop - steps.start)]
+        return rewards
+
+    def identity(self) -> str:
+        """What a resumed training has to agree in."""
+        settings = dataclasses.asdict(self.config)
+        del settings["checkpoint_seconds"]
+        return hashlib.sha256(json.dumps([settings, self.tasks, self.horizon]).encode()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write everything that the next round depends on."""
+        tensors = {"generator": self.generator.get_state(), "log_alpha": self.agents.log_alpha.detach()}
+        for name in ("policy", "critics", "target", "prior"):
+            if (network := getattr(self.agents, name)) is not None:
+                tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
+        for name, optimizer in self.agents.optimizers.items():
+            for index, entry in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in entry.items()}
+        tensors |= {f"memory.{key}": value for key, value in self.memory.to_tensors().items()}
+        if self.pool is not None:
+            tensors |= {"pool.points": self.pool.points, "pool.counts": self.pool.counts}
+        meta = {"kind": KIND, "identity": self.identity(), "rounds": self.rounds, "updates": self._owed}
+        save_checkpoint(folder, tensors, {**meta, "curve": self.curve})
+
+    def load(self, folder: Path) -> bool:
+        """Take over what ``save`` wrote; False where there is nothing. Raises ResumeError."""
+        if not has_checkpoint(folder):
+            return False
+        tensors, meta = load_checkpoint(folder, KIND)
+        if meta["identity"] != self.identity():
+            raise ResumeError(f"{folder} holds a training with other tasks or settings: choose another folder")
+        self.generator.set_state(tensors["generator"])
+        self.agents.log_alpha.data.copy_(tensors["log_alpha"])
+        for name in ("policy", "critics", "target", "prior"):
+            if (network := getattr(self.agents, name)) is not None:
+                network.load_state_dict(_under(tensors, name))
+        for name, optimizer in self.agents.optimizers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in _under(tensors, f"optimizer.{name}").items():
+                index, entry = key.split(".", 1)
+                state.setdefault(int(index), {})[entry] = value
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.memory.from_tensors(_under(tensors, "memory"))
+        if "pool.points" in tensors:
+            self.pool = Pool(self._count, len(self.tasks), tensors["pool.points"].shape[-1], self.config.transport)
+            self.pool.points, self.pool.counts = tensors["pool.points"], tensors["pool.counts"]
+        self.rounds, self._owed, self.curve = meta["rounds"], meta["updates"], meta["curve"]
+        return True
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    start = len(prefix) + 1
+    return {key[start:]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
+
+
+def learn_tasks(
+    learner: TasksLearner,
+    folder: Path,
+    *,
+    on_progress: Callable[[dict[str, Any]], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> bool:
+    """Learn until ``config.steps``; False when it was stopped, and the same call carries on from there."""
+    config, saved = learner.config, time.monotonic()
+    learner.load(folder)
+    while learner.step < config.steps:
+        if should_stop is not None and should_stop():
+            learner.save(folder)
+            return False
+        learner.round()
+        if on_progress is not None:
+            reward = float(np.mean(learner.curve[-1]["return"]))
+            on_progress({"step": learner.step, "total_steps": config.steps, "episode_reward": reward})
+        if time.monotonic() - saved > config.checkpoint_seconds or learner.step >= config.steps:
+            learner.save(folder)
+            saved = time.monotonic()
+    return True
