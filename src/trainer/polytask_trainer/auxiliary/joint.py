@@ -34,7 +34,7 @@ class Auxiliary(nn.Module):
     def backward(
         self, main: Tensor, encoder: PixelEncoder, before: Tensor, after: Tensor, actions: Tensor
     ) -> dict[str, Tensor]:
-        """Add the gradients of the combined loss (Eq. 1) to ``.grad``; returns losses and weights for the log.
+        """Leave the gradients of the combined loss (Eq. 1) in ``.grad``, empty before; returns what is to be logged.
 
         ``main`` is the agent's loss, whose graph has the encoder in it; ``before`` and ``after`` are stacked frames
         uint8 (B, 3 stack, S, S) a step apart, with the actions (B, k) between. Each loss is inside a log, so that their
@@ -94,5 +94,5 @@ def _directional(encoder: PixelEncoder, shared: Mapping[str, Tensor], pictures: 
     """Derivative of the features (B, F) when the encoder's parameters move along their ``.grad``."""
     with forward_ad.dual_level():
         duals = {f"encoder.{n}": forward_ad.make_dual(p, p.grad) for n, p in shared.items() if p.grad is not None}
-        change = forward_ad.unpack_dual(functional_call(_Features(encoder), duals, (pictures,))).tangent
+        change: Tensor = forward_ad.unpack_dual(functional_call(_Features(encoder), duals, (pictures,))).tangent
     return change
