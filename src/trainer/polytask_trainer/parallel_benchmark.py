@@ -40,7 +40,7 @@ def _learn(task: str, folder: Path, steps: int, ready: Any, taken: Any) -> None:
     from polytask_sim_bridge.suites import make_env
     from polytask_trainer.config import learn_config
     from polytask_trainer.experiments.demonstrations import demonstrations
-    from polytask_trainer.jobs import describe
+    from polytask_trainer.inputs import describe
     from polytask_trainer.learn import learn_expert
 
     torch.set_num_threads(1)

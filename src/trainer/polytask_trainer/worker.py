@@ -18,7 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from polytask_trainer.jobs import Job, JobRefused, from_dict, run, to_dict
+from polytask_trainer.jobs import Job, JobRefused, from_dict, to_dict
+from polytask_trainer.run_job import run
 
 GRACE = 2.5
 """s a job is given to save its state when told to stop; then it is killed, and resumes from its last checkpoint."""

@@ -12,7 +12,8 @@ from polytask_sim_bridge.suites import make_env, scripted_expert
 from polytask_trainer.demonstrate import demonstrate
 from polytask_trainer.demonstrations import read_demonstrations
 from polytask_trainer.episodes import rollout
-from polytask_trainer.jobs import JobRefused, LearnJob, run
+from polytask_trainer.jobs import JobRefused, LearnJob
+from polytask_trainer.run_job import run
 
 
 def test_a_played_kitchen_gives_the_tasks_snippet(tmp_path):

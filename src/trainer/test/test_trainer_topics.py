@@ -5,7 +5,8 @@ from tiny import write_demonstration, write_settings
 from trainer_client import TASK, Client, node, same, wait_for
 
 from polytask_interfaces.action import LearnTask
-from polytask_trainer.jobs import LearnJob, run
+from polytask_trainer.jobs import LearnJob
+from polytask_trainer.run_job import run
 
 
 @pytest.mark.slow

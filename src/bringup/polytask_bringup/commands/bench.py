@@ -184,7 +184,8 @@ def pixels(settings: str = "pixels-48") -> tuple[list[Ratio], Any]:
     """An update of the pixel agent and a batch of its replay, and the same written plainly."""
     import torch
 
-    from polytask_trainer.jobs import LearnJob, learn_settings
+    from polytask_trainer.inputs import learn_settings
+    from polytask_trainer.jobs import LearnJob
     from polytask_trainer.pixel_benchmark import measure_sampling, measure_update
 
     torch.set_num_threads(1)

@@ -13,7 +13,9 @@ from polytask_bringup.demo.worker import Report
 def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     """Learn ``task`` from its folder of ``demonstrations``; resumes what an earlier sitting left in ``output``."""
     from polytask_demo_recorder.folder import episode_files
-    from polytask_trainer.jobs import LearnJob, learn_settings, run
+    from polytask_trainer.inputs import learn_settings
+    from polytask_trainer.jobs import LearnJob
+    from polytask_trainer.run_job import run
 
     torch.set_num_threads(1)
     report.patient = True
@@ -38,7 +40,8 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
 
 def distill(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     """Distil the ``experts`` into ``output``; resumes what an earlier sitting left there."""
-    from polytask_trainer.jobs import DistillJob, run
+    from polytask_trainer.jobs import DistillJob
+    from polytask_trainer.run_job import run
 
     torch.set_num_threads(1)
     report.patient = True

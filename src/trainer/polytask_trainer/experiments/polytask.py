@@ -38,8 +38,8 @@ def learn_settings(
 
     ``settings``: name of those in config/trainer, where they are not the suite's.
     """
+    from polytask_trainer.inputs import learn_settings as of_suite
     from polytask_trainer.jobs import LearnJob
-    from polytask_trainer.jobs import learn_settings as of_suite
 
     key, file = settings or suite, settings or experts.settings.get(suite, "")
     found = dataclasses.asdict(of_suite(LearnJob("", "", "", suite=suite, settings=file)))

@@ -87,7 +87,7 @@ def online(context: Context, policy: Path, expert: Path, number: int) -> Path:
     from polytask_sim_bridge.suites import make_env
     from polytask_trainer.config import learn_config
     from polytask_trainer.experiments.demonstrations import demonstrations
-    from polytask_trainer.jobs import describe
+    from polytask_trainer.inputs import describe
     from polytask_trainer.warm_start import learn_from
 
     config = json.loads((expert / DOCUMENT).read_text())["config"]

@@ -47,7 +47,7 @@ def expert(context: Context) -> dict[str, Any]:
     from polytask_policy.expert import ExpertPolicy
     from polytask_sim_bridge.suites import make_env
     from polytask_trainer.config import learn_config
-    from polytask_trainer.jobs import describe
+    from polytask_trainer.inputs import describe
     from polytask_trainer.learn import learn_expert
 
     config = context.config
@@ -92,7 +92,7 @@ def clones(context: Context) -> dict[str, Any]:
     from polytask_sim_bridge.suites import make_env
     from polytask_trainer.cloning import clone_expert
     from polytask_trainer.config import learn_config
-    from polytask_trainer.jobs import describe
+    from polytask_trainer.inputs import describe
     from polytask_trainer.pixel_cloning import clone_pixel_expert
 
     config = context.config

@@ -1,0 +1,63 @@
+"""What the words of a job stand for: settings, an environment, what an expert is trained for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import gymnasium
+
+    from polytask_policy.description import Description
+    from polytask_trainer.config import LearnConfig
+    from polytask_trainer.jobs import LearnJob
+
+
+def learn_settings(job: LearnJob) -> LearnConfig:
+    """The settings of a learn job: its file, or the suite's, with what the job itself says on top."""
+    from polytask_robot_io.embodiment import config_folder
+    from polytask_trainer.config import learn_config, load_learn_config
+
+    said: dict[str, Any] = {"seed": job.seed}
+    if job.reward:
+        said["reward"] = job.reward
+    if job.steps:
+        said["steps"] = job.steps
+    named = config_folder() / "trainer"
+    if job.settings:
+        known = sorted(path.stem for path in named.glob("*.yaml"))
+        path = named / f"{job.settings}.yaml" if job.settings in known else Path(job.settings).expanduser()
+        if not path.is_file():
+            raise ValueError(f"settings '{job.settings}' are no file, and none of {', '.join(known)}")
+        return load_learn_config(path, **said)
+    of_suite = named / f"{job.suite}.yaml"
+    return load_learn_config(of_suite, **said) if of_suite.is_file() else learn_config(said)
+
+
+def make_environment(job: LearnJob) -> gymnasium.Env[Any, Any]:
+    """The job's environment: the suite's own in this process, or the same one through the topics."""
+    from polytask_sim_bridge.suites import make_env
+    from polytask_trainer.topic_env import TopicEnv
+
+    if job.through_topics:
+        return TopicEnv(job.suite, job.task, namespace=job.namespace)
+    return make_env(job.suite, job.task)
+
+
+def describe(suite: str, task: str, embodiment: Any) -> Description:
+    """What an expert of ``task`` is trained for."""
+    import yaml
+
+    from polytask_policy.description import Description
+    from polytask_sim_bridge.suites import load_suite
+
+    known = load_suite(suite).task(task)
+    return Description(
+        suite=suite,
+        tasks=(task,),
+        state_names=embodiment.state_names,
+        action_names=embodiment.command_names,
+        instructions={task: known.instructions},
+        descriptions={task: known.description},
+        embodiment=yaml.safe_load(embodiment.to_yaml()),
+    )
