@@ -70,7 +70,7 @@ def test_starts_are_free_and_near_what_the_task_is_about():
         door = layout.handles(world.opening)[0][:, 0]
         assert geometry.length(geometry.from_boxes(world.base, SOLID)).min() >= RADIUS
         assert geometry.length(geometry.from_segment(world.base, layout.HINGE, door)).min() >= RADIUS
-        assert geometry.length(world.first - world.goal).min() > plan.THERE
+        assert geometry.length(world.thing - world.goal).min() > plan.THERE
         stages = {plan.STAGES[number] for number in plan.stage(world, slice(None))}
         if task == "rearrange-hard":
             assert stages == {"open-fridge", "open-cabinet"}
@@ -81,7 +81,7 @@ def test_starts_are_free_and_near_what_the_task_is_about():
             told = batch._told(slice(None))["stage"]
             assert {plan.STAGES[number] for number in told} == {task}
             assert stages == {task} or task.startswith("open")
-            assert (batch._to_go < 4.0).mean() > 0.3
+            assert (batch._to_go < 5.0).mean() > 0.3
 
 
 def test_walls_furniture_and_an_open_door_block_the_base():
@@ -113,7 +113,7 @@ def test_the_hand_does_not_reach_through_walls():
 
 
 def test_the_fridge_opens_when_its_handle_is_pulled_and_only_then_gives_what_is_inside():
-    batch, world = house(inside=FRIDGE, first=(1.6, 2.53), thing=(1.6, 2.53), base=(1.6, 2.05), heading=np.pi / 2)
+    batch, world = house(inside=FRIDGE, thing=(1.6, 2.53), base=(1.6, 2.05), heading=np.pi / 2)
     for _ in range(3):
         batch._play(np.array([CLOSE]))
     assert world.held[0] == NOTHING, "the door is shut"
@@ -156,11 +156,14 @@ def test_a_handle_slips_out_of_a_hand_that_goes_elsewhere():
 
 
 def test_an_object_is_placed_when_it_is_let_go_at_its_goal():
-    batch, world = house("place", held=OBJECT, goal=(2.2, -2.6), base=(2.2, -2.1), heading=-np.pi / 2)
+    base = (2.2, -2.1)
+    beside = cell(np.array([base]), COARSE)
+    batch, world = house("place", held=OBJECT, goal=(2.2, -2.6), beside_goal=beside, base=base, heading=-np.pi / 2)
     assert not batch._play(np.array([STILL]))[1][0]
     reward, success, _ = batch._play(np.array([OPEN]))
     assert success[0]
-    assert reward[0] == pytest.approx(5.0 - 0.02)
+    assert reward[0] == pytest.approx(5.0 - 0.02, abs=0.2)
+    assert batch._told(slice(None))["stage"][0] == plan.DONE
     assert world.held[0] == NOTHING
 
 

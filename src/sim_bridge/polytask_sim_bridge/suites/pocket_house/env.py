@@ -17,7 +17,7 @@ from polytask_sim_bridge.suites.pocket_house.start import Starts
 from polytask_sim_bridge.suites.pocket_house.world import RAYS, World
 from polytask_sim_bridge.suites.task import SuiteConfig
 
-_PLACES = ("fridge_handle", "cabinet_handle", "object_start", "goal")
+_PLACES = ("fridge_handle", "cabinet_handle", "object", "goal")
 STATE_NAMES: tuple[str, ...] = (
     *(f"scan.{ray:02d}" for ray in range(RAYS)),
     *("base.x", "base.y", "base.cos", "base.sin"),
@@ -82,9 +82,10 @@ class PocketHouse(BatchEnv):
         return success
 
     def _stage(self, which: Which) -> Indices:
-        """The plan's stage in a rearrangement; in another task that which it trains."""
-        trained = self._starts.trained[self.task_index[which]]
-        stage: Indices = np.where(trained == plan.DONE, plan.stage(self.world, which), trained)
+        """The plan's stage in a rearrangement; in another task that which it trains, until the object is placed."""
+        trained, planned = self._starts.trained[self.task_index[which]], plan.stage(self.world, which)
+        placed = (planned == plan.DONE) & (trained == plan.PLACE)
+        stage: Indices = np.where((trained == plan.DONE) | placed, planned, trained)
         return stage
 
     def _told(self, which: Which) -> Mapping[str, npt.NDArray[Any]]:
@@ -98,7 +99,7 @@ class PocketHouse(BatchEnv):
         seen[:, :RAYS] = world.scan(which)
         columns = [*base.T, cosine, sine, *world.velocity[which].T]
         columns += [world.closed[which], held == OBJECT, held > OBJECT, *world.opening[which].T]
-        for place in (places[:, 0], places[:, 1], world.first[which], world.goal[which]):
+        for place in (places[:, 0], places[:, 1], world.thing[which], world.goal[which]):
             x, y = (place - base).T
             columns += [cosine * x + sine * y - REACH, cosine * y - sine * x]
         for number, column in enumerate(columns, RAYS):

@@ -63,16 +63,15 @@ class PocketHouseExpert:
         self._has_object, self._has_handle = of("gripper.object", "gripper.handle") > 0.5
         self._opening = of("fridge.opening", "cabinet.opening")[None]
         self._handles, self._ways = (values[0] for values in layout.handles(self._opening))
-        self._start, self._goal = (
-            self._hand + of(f"{name}.x") * self._ahead + of(f"{name}.y") * self._left
-            for name in ("object_start", "goal")
+        self._thing, self._goal = (
+            self._hand + of(f"{name}.x") * self._ahead + of(f"{name}.y") * self._left for name in ("object", "goal")
         )
 
     def _stage(self) -> int:
-        """The plan's, from where the object began."""
+        """The plan's, from where the object is."""
         if self._has_object:
             return plan.PLACE
-        place = self._nearest(self._start)
+        place = self._nearest(self._thing)
         if place < len(layout.SPOTS):
             return plan.PICK
         container = place - len(layout.SPOTS)
@@ -90,8 +89,8 @@ class PocketHouseExpert:
     def _take(self) -> npt.NDArray[np.float32]:
         if self._has_handle:
             return self._move(self._base, None, _OPEN)
-        facing = float(_KNOWN[self._nearest(self._start), 2])
-        return self._go(self._start, facing, _CLOSE if self._at(self._start) else _OPEN)
+        facing = float(_KNOWN[self._nearest(self._thing), 2])
+        return self._go(self._thing, facing, _CLOSE if self._at(self._thing) else _OPEN)
 
     def _put(self) -> npt.NDArray[np.float32]:
         facing = float(_KNOWN[self._nearest(self._goal), 2])

@@ -7,7 +7,7 @@ import numpy as np
 from polytask_sim_bridge.suites.batch import Indices, Vector, Which
 from polytask_sim_bridge.suites.pocket_house import geometry, layout
 from polytask_sim_bridge.suites.pocket_house.layout import CABINET, FRIDGE, OBJECT, OPEN
-from polytask_sim_bridge.suites.pocket_house.maps import COARSE, cell, maps
+from polytask_sim_bridge.suites.pocket_house.maps import COARSE, cell, maps, middles
 from polytask_sim_bridge.suites.pocket_house.world import World
 
 STAGES = ("open-fridge", "open-cabinet", "pick-from-fridge", "pick", "place", "done")
@@ -18,6 +18,8 @@ PARTS = np.array([0, 0, 1, 1, 2, 3])
 
 THERE = 0.2
 """Metres within which an object that is let go is at its goal."""
+_LOOSE = 1.0
+"""Metres that count while what is to be moved, a handle or the object on its way to the goal, is not held."""
 _NEAR = 1.0
 """Metres up to which the hand's distance to what it wants counts, besides the base's way."""
 
@@ -38,21 +40,31 @@ def stage(world: World, which: Which) -> Indices:
 def to_go(world: World, which: Which, now: Indices) -> Vector:
     """Metres, float64 (·,), to the end of the stages ``now``.
 
-    The base's way round walls and furniture to where the stage takes place, the last metre of the hand, and the rest
-    of a handle's way. The dense rewards are its decrease.
+    The base's way round walls and furniture to where the stage takes place, the last metre of the hand, the rest of a
+    handle's way, and _LOOSE. Dense rewards are its decrease.
     """
     opening = world.opening[which]
     wanted, beside = world.thing[which].copy(), world.beside_thing[which].copy()
-    placing = now >= PLACE
-    wanted[placing], beside[placing] = world.goal[which][placing], world.beside_goal[which][placing]
-    rest = np.zeros(len(now))
+    goal, beside_goal, opened = world.goal[which], world.beside_goal[which], opening[:, 0] >= OPEN
+    placing, holding = now == PLACE, world.held[which] == OBJECT
+    # What was let go elsewhere has to be fetched again.
+    left = maps().way(middles(COARSE)[beside], beside_goal, opened) + _short(wanted - goal)
+    rest = np.where(placing & ~holding, _LOOSE + left, 0.0)
+    carrying = placing & holding
+    wanted[carrying], beside[carrying] = goal[carrying], beside_goal[carrying]
     places = layout.handles(opening)[0]
     for container, one in enumerate((OPEN_FRIDGE, OPEN_CABINET)):
         at = now == one
         wanted[at] = places[at, container]
         beside[at] = cell(wanted[at] - layout.REACH * layout.ahead(layout.FACING[[container]]), COARSE)
         rest[at] = layout.PATHS[container] * np.maximum(OPEN - opening[at, container], 0.0)
-    near = np.minimum(geometry.length(world.hand[which] - wanted), _NEAR)
-    way = maps().way(world.base[which], beside, opening[:, 0] >= OPEN)
-    left: Vector = np.where(now == DONE, 0.0, way + near + rest)
-    return left
+        rest[at] += _LOOSE * (world.held[which][at] != FRIDGE + container)
+    way = maps().way(world.base[which], beside, opened)
+    metres: Vector = np.where(now == DONE, 0.0, way + _short(world.hand[which] - wanted) + rest)
+    return metres
+
+
+def _short(offs: Vector) -> Vector:
+    """Lengths (·,) of ways (·, 2), at most _NEAR."""
+    lengths: Vector = np.minimum(geometry.length(offs), _NEAR)
+    return lengths

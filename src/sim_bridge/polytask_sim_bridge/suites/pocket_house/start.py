@@ -67,7 +67,7 @@ class Starts:
         spot = (next(numbers) * spots).astype(np.int64)
         other = (spot + 1 + (next(numbers) * (spots - 1)).astype(np.int64)) % spots
         known = np.concatenate([layout.SPOTS, layout.CONTENTS])[np.where(place > 0, spots - 1 + place, spot)]
-        first, goal = (
+        thing, goal = (
             places[:, :2] + layout.SCATTER * (2.0 * np.stack([next(numbers), next(numbers)], axis=1) - 1.0)
             for places in (known, layout.SPOTS[other])
         )
@@ -109,8 +109,8 @@ class Starts:
         base[in_door] = _BEFORE_FRIDGE
         held = np.where(trained == PLACE, OBJECT, np.where(gripping, inside, NOTHING))
         return {
-            "base": base, "heading": heading, "opening": opening, "held": held, "first": first, "thing": first,
-            "inside": np.where(trained == PLACE, NOTHING, inside), "goal": goal,
+            "base": base, "heading": heading, "opening": opening, "held": held, "thing": thing, "goal": goal,
+            "inside": np.where(trained == PLACE, NOTHING, inside),
             "beside_thing": beside_thing, "beside_goal": beside_goal,
         }  # fmt: skip
 

@@ -44,8 +44,6 @@ class World:
         self.inside: Indices = np.zeros(count, np.int64)
         """What the object is in: NOTHING, FRIDGE or CABINET."""
         self.thing: Vector = np.zeros((count, 2))
-        self.first: Vector = np.zeros((count, 2))
-        """Where the object is, and where it began."""
         self.goal: Vector = np.zeros((count, 2))
         self.beside_thing: Indices = np.zeros(count, np.int64)
         self.beside_goal: Indices = np.zeros(count, np.int64)
