@@ -18,4 +18,5 @@ EXPERIMENTS: tuple[str, ...] = (
     "cheetah",
     "pixels",
     "ol_aux",
+    "auxdistill",
 )

@@ -1,0 +1,60 @@
+"""What AuxDistill's runs do: learn all tasks at once, and judge the policy."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polytask_trainer.config import read_settings
+from polytask_trainer.experiments.run import Context, Stopped
+
+POINTS = 50
+"""Of a learning curve."""
+
+
+def learned(context: Context) -> dict[str, Any]:
+    """Success by task, the share of the main task's episodes in which each part was done, and the curve."""
+    from polytask_sim_bridge.suites.registry import make_batch
+    from polytask_trainer.auxdistill.config import AuxDistillConfig
+    from polytask_trainer.auxdistill.evaluate import trials
+    from polytask_trainer.auxdistill.learn import learn_auxdistill
+    from polytask_trainer.auxdistill.state import LOG, load_policy
+    from polytask_trainer.experiments.works import starts
+
+    config = context.config
+    learn: AuxDistillConfig = read_settings(AuxDistillConfig, config["learn"], "learn")
+    make = partial(make_batch, config["suite"])
+    done = learn_auxdistill(
+        learn, make, context.folder, on_progress=context.on_progress, should_stop=context.should_stop
+    )
+    if not done.finished:
+        raise Stopped
+    policy, tasks = load_policy(context.folder)
+    first = starts(context.seed, config["episodes"])[0]
+    success: dict[str, float] = {}
+    parts: dict[str, float] = {}
+    for number, task in enumerate(tasks):
+        tried = trials(policy, number, task, make, config["episodes"], first)
+        success[task] = float(tried.success.mean())
+        if task == learn.main:
+            parts = {part: float((tried.stage >= stage).mean()) for part, stage in config["parts"].items()}
+    return {"success": success, "parts": parts, "curve": curve(context.folder / LOG, tasks)}
+
+
+def curve(log: Path, tasks: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Success of training episodes by task, over ``POINTS`` spans of the training; None where none ended."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    points = []
+    for part in np.array_split(np.arange(len(lines)), min(POINTS, len(lines))):
+        counts = {task: [0, 0] for task in tasks}
+        for line in (lines[index] for index in part):
+            for task, (ended, succeeded, _) in line["ended"].items():
+                counts[task][0] += ended
+                counts[task][1] += succeeded
+        rates = {task: round(done / ended, 4) if ended else None for task, (ended, done) in counts.items()}
+        points.append({"step": lines[part[-1]]["step"], "success": rates})
+    return points
