@@ -107,12 +107,14 @@ class UnifiedPolicy:
                 parts[part][rest] = tensor
             sizes = (len(description.state_names), len(description.action_names))
             network, encoder = meta["network"], None
-            if description.pictures is not None:
-                encoder = PixelEncoder(description.pictures, int(network["feature"]), tuple(network["strides"]))
-            actor = GoalConditionedActor(*sizes, tuple(network["hidden"]), encoder)
-            actor.load_state_dict(parts["actor"])
-            goals = GoalEncoder(EMBEDDING_SIZE, len(description.tasks), encoder)
-            goals.load_state_dict(parts["goals"])
+            # Without memory: what would be drawn at random is replaced at once, and takes seconds in large networks.
+            with torch.device("meta"):
+                if description.pictures is not None:
+                    encoder = PixelEncoder(description.pictures, int(network["feature"]), tuple(network["strides"]))
+                actor = GoalConditionedActor(*sizes, tuple(network["hidden"]), encoder)
+                goals = GoalEncoder(EMBEDDING_SIZE, len(description.tasks), encoder)
+            actor.load_state_dict(parts["actor"], assign=True)
+            goals.load_state_dict(parts["goals"], assign=True)
             return cls(actor, goals, description, parts["examples"], Limits(**meta["limits"]), text)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"the unified policy in {folder} does not fit its own description: {error}") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,19 @@ def test_the_policy_for_one_goal_is_the_network(taught: UnifiedPolicy) -> None:
             assert action.shape == (4,)
             assert action.dtype == np.float32
             assert np.allclose(action, wanted.numpy(), atol=1e-5)
+
+
+def test_a_loaded_policy_acts_as_the_saved_one_and_draws_nothing_at_random(
+    taught: UnifiedPolicy, tmp_path: Path
+) -> None:
+    taught.save(tmp_path)
+    before = torch.get_rng_state()
+    loaded = UnifiedPolicy.load(tmp_path, taught.text)
+    assert (torch.get_rng_state() == before).all()
+    state = np.full(len(taught.description.state_names), 0.1, np.float32)
+    goal = loaded.goal_from_task(loaded.tasks[0])
+    assert (loaded.act(state, goal) == taught.act(state, taught.goal_from_task(loaded.tasks[0]))).all()
+    assert all(parameter.requires_grad for parameter in loaded.actor.parameters())
 
 
 def test_the_expert_of_one_goal_is_the_network(taught: UnifiedPolicy) -> None:

@@ -1,6 +1,7 @@
 """The server with a policy of the size of ``pixels-48`` and the simulator with its camera, in real time at 20 Hz."""
 
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from polytask_interfaces.action import ExecuteTask
 from polytask_interfaces.srv import ResetEpisode
 from polytask_policy.description import Description, Pictures
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
-from polytask_policy.pixel_networks import PixelEncoder
+from polytask_policy.pixel_networks import STRIDES, PixelEncoder
 from polytask_policy.unified import UnifiedPolicy
+from polytask_policy_server.checkpoint_watch import PERIOD
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.stamps import to_ns
 
@@ -25,10 +27,11 @@ Result = ExecuteTask.Result
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A policy that knows nothing, of the size that is learned."""
+def policy():
+    """One that knows nothing, of the size that is learned."""
     robot = Embodiment.load(CONFIG / "embodiments" / "xarm7_tabletop.yaml")
-    settings = yaml.safe_load((CONFIG / "trainer" / "pixels-48.yaml").read_text())["pictures"]
+    learn = yaml.safe_load((CONFIG / "trainer" / "pixels-48.yaml").read_text())
+    settings = learn["pictures"]
     sees = Pictures("camera", settings.get("size", 48), settings.get("stack", 3))
     description = Description(
         "tabletop",
@@ -40,27 +43,37 @@ def checkpoint(tmp_path_factory):
         pictures=sees,
     )
     torch.manual_seed(0)
-    encoder = PixelEncoder(sees, settings.get("feature", 64), settings["strides"])
-    actor = GoalConditionedActor(len(description.state_names), len(robot.command), (256, 256), encoder)
+    encoder = PixelEncoder(sees, settings["feature"], settings.get("strides", STRIDES))
+    sizes = (len(description.state_names), len(robot.command), learn["agent"]["hidden"])
+    actor = GoalConditionedActor(*sizes, encoder)
     examples = {
         "sentences": torch.eye(2, 384),
         "sentence_tasks": torch.arange(2),
         "pictures": torch.randint(0, 255, (2, 3, sees.size, sees.size), dtype=torch.uint8),
         "picture_tasks": torch.arange(2),
     }
-    folder = tmp_path_factory.mktemp("checkpoint")
-    UnifiedPolicy(actor, GoalEncoder(384, 2, encoder), description, examples).save(folder)
-    return folder
+    return UnifiedPolicy(actor, GoalEncoder(384, 2, encoder), description, examples)
 
 
 @pytest.mark.slow
 @pytest.mark.alone
-def test_commands_follow_within_the_period(start_server, make_robot, checkpoint):
-    start_server("pixels", command=SIMULATOR, pace="real_time", task="drawer-open")
-    start_server("pixels", command=SERVER, checkpoint=checkpoint)
-    client = make_robot("pixels")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_commands_follow_within_the_period(start_server, make_robot, policy, tmp_path, replaced):
+    name = f"pixels_{replaced}"
+    policy.save(tmp_path)
+    start_server(name, command=SIMULATOR, pace="real_time", task="drawer-open")
+    start_server(name, command=SERVER, checkpoint=tmp_path)
+    client = make_robot(name)
     reset = client.node.create_client(ResetEpisode, "reset_episode")
     assert reset.wait_for_service(timeout_sec=20)
+    ended, saved = threading.Event(), 0
+
+    def replace():
+        """Put new checkpoints in place of the served one, as fast as the server looks for them."""
+        nonlocal saved
+        while not ended.wait(PERIOD):
+            policy.save(tmp_path, saved=saved)
+            saved += 1
 
     def command_of(seed, timeout):
         """Ask from a fresh start; gives the answers to observations and how it ended."""
@@ -72,7 +85,16 @@ def test_commands_follow_within_the_period(start_server, make_robot, checkpoint)
 
     # The two find each other after the client has found both, and the first picture takes long.
     client.wait_for(lambda: command_of(2, 0.5)[0], 30)
-    answers, end = command_of(3, 4.0)
+    thread = threading.Thread(target=replace)
+    if replaced:
+        thread.start()
+    try:
+        answers, end = command_of(3, 4.0)
+    finally:
+        ended.set()
+        if replaced:
+            thread.join()
+    assert saved >= 4 * replaced
     assert end.outcome == Result.TIMED_OUT, end.message
     assert len(answers) > 40  # of 80; a busy simulator skips pictures
     delays = [(to_ns(m.header.stamp) - to_ns(m.observation_stamp)) * 1e-6 for m in answers]
