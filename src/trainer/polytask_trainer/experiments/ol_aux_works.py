@@ -32,7 +32,9 @@ def toy_problem(context: Context) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for combine in ("fixed", "ol_aux"):
         courses = [toy.descend(start, combine, context.config["steps"]) for start in toy.STARTS]
-        found[combine] = [{name: values[::10] for name, values in vars(course).items()} for course in courses]
+        found[combine] = [
+            {name: np.round(values[::10], 5).tolist() for name, values in vars(course).items()} for course in courses
+        ]
     return found
 
 
