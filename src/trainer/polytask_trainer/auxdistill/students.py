@@ -1,0 +1,141 @@
+"""From the recurrent policy to experts without memory, whose run folders `distill` makes one policy of, with words.
+
+Equation 2 of PolyTask, over sequences: a state is relabelled with what the recurrent policy does there after all that
+came before. What the student cannot see, because it remembers nothing, it averages over; the share of success that
+this costs is measured by :func:`write_experts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from polytask_policy.expert import ExpertPolicy
+from polytask_policy.networks import Actor
+from polytask_trainer.agents.bc import CloningConfig, clone, state_scales
+from polytask_trainer.auxdistill.network import RecurrentPolicy
+from polytask_trainer.auxdistill.state import load_policy
+from polytask_trainer.cloning import units
+from polytask_trainer.evaluate import evaluate, evaluation_seeds, training_seed
+from polytask_trainer.trials import goal_pictures, write_npz
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """How a student is taught."""
+
+    num_envs: int = 64
+    steps: int = 200
+    """Steps of each environment in a round."""
+    rounds: int = 4
+    """In the first the teacher acts; in the others the student does, and is told what the teacher would have done, so
+    that it learns what to do where its own mistakes take it (DAgger, Ross et al. 2011)."""
+    hidden: tuple[int, ...] = (256, 256)
+    cloning: CloningConfig = field(default_factory=lambda: CloningConfig(steps=4000, batch_size=256))
+    pictures: int = 10
+    """Of results, as goals."""
+    seed: int = 0
+
+
+@torch.no_grad()
+def lesson(
+    policy: RecurrentPolicy, number: int, env: Any, steps: int, seed: int, student: Actor | None = None
+) -> tuple[Floats, Floats]:
+    """Play a batch of environments of task ``number`` of the policy: states (N, n), the policy's actions (N, k).
+
+    The ``student`` acts if there is one; the recurrent policy then follows what it does with its hidden state.
+    """
+    observation, _ = env.reset(seed=seed)
+    count = len(observation)
+    hidden, begins = policy.start(count), torch.ones(count, dtype=torch.bool)
+    task, states, actions = torch.full((count,), number), [], []
+    for _ in range(steps):
+        seen = torch.from_numpy(observation)
+        features, hidden = policy.features(seen[None], begins[None], hidden)
+        action = policy.action(features[0], task)[0].clamp(-1.0, 1.0)
+        states.append(observation)
+        actions.append(action.numpy())
+        done = action if student is None else student(seen)
+        observation, _, terminated, truncated, _ = env.step(done.numpy())
+        begins = torch.from_numpy(terminated | truncated)
+    return np.concatenate(states), np.concatenate(actions)
+
+
+def taught(
+    policy: RecurrentPolicy, number: int, env: Any, scales: Floats, config: StudentConfig
+) -> tuple[Actor, Floats]:
+    """Teach a student without memory one task; gives it with all states (N, n) that it was taught in."""
+    student, states, actions = None, [], []
+    for number_of_round in range(config.rounds):
+        start = training_seed(config.seed, number_of_round * config.num_envs)
+        more = lesson(policy, number, env, config.steps, start, student)
+        states.append(more[0])
+        actions.append(more[1])
+        student = clone(
+            np.concatenate(states), np.concatenate(actions), config.hidden, scales, config.cloning, config.seed
+        )
+    assert student is not None
+    return student, np.concatenate(states)
+
+
+def write_experts(
+    folder: Path, suite: str, output: Path, config: StudentConfig | None = None, episodes: int = 50
+) -> dict[str, float]:
+    """Write ``output/TASK`` for each task of the policy in ``folder``, as `learn` does; gives the students' success.
+
+    Raises ValueError for a task in which a student never succeeds: there is no picture of its result.
+    """
+    from polytask_robot_io.embodiment import Embodiment
+    from polytask_sim_bridge.suites import EMBODIMENTS, make_env
+    from polytask_sim_bridge.suites.registry import make_batch
+    from polytask_trainer.inputs import describe
+
+    config = config or StudentConfig()
+    policy, tasks = load_policy(folder)
+    embodiment = Embodiment.load(EMBODIMENTS[suite])
+    found: dict[str, float] = {}
+    for number, task in enumerate(tasks):
+        description = describe(suite, task, embodiment)
+        batch = make_batch(suite, [task] * config.num_envs)
+        student, states = taught(policy, number, batch, state_scales(units(description)), config)
+        expert = ExpertPolicy(student, description)
+        env = make_env(suite, task)
+        try:
+            found[task] = evaluate(expert.act, env, evaluation_seeds(episodes)).rate
+            runs = arrivals(expert.act, env, config, episodes)
+            if not runs:
+                raise ValueError(f"the student of '{task}' never succeeded: its teacher in {folder} has to be better")
+            write_npz(output / task / "goal_images.npz", images=goal_pictures(env, runs))
+        finally:
+            env.close()
+        write_npz(output / task / "replay.npz", states=states)
+        expert.save(output / task, seed=config.seed, steps=len(states))
+    return found
+
+
+def arrivals(
+    act: Callable[[Floats], Floats], env: Any, config: StudentConfig, most: int
+) -> Sequence[tuple[int, Floats]]:
+    """Start seeds and actions (T, k) of the first successes, at most ``config.pictures`` of them in ``most`` tries."""
+    runs = []
+    for start in map(partial(training_seed, config.seed), range(most)):
+        observation, info = env.reset(seed=start)
+        actions, over = [], False
+        while not (over or info["success"]):
+            actions.append(act(observation["state"]))
+            observation, _, terminated, truncated, info = env.step(actions[-1])
+            over = terminated or truncated
+        if info["success"]:
+            runs.append((start, np.stack(actions)))
+        if len(runs) == config.pictures:
+            break
+    return runs
