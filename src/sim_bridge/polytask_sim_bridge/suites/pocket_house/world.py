@@ -20,6 +20,7 @@ GRASP = 0.15
 SLIP = 0.3
 """Metres from a handle at which the hand loses it."""
 _TOUCH = 1e-6
+"""Metres by which a base may be in what it touches, for rounding."""
 RAYS = 16
 _BEAMS = 2.0 * np.pi * np.arange(RAYS) / RAYS
 
