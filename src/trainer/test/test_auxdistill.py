@@ -141,8 +141,8 @@ def test_the_classifier_tells_whose_states_it_sees(policy):
     f = classifier.weigh(policy, torch.tensor([[-1.0] * 3, [1.0] * 3, [0.0] * 3]), torch.zeros(3, 16), task[:3])
     assert f[0, 0] > 0.85
     assert f[1, 1] > 0.85
-    assert f[2, 0] == pytest.approx(0.5, abs=0.2)
-    assert f.sum(-1).tolist() == pytest.approx([1.0] * 3)
+    assert f[2].sum() < 0.8  # unsure
+    assert (f.amin(-1) == 0.0).all()  # the likeliest alone
 
 
 def test_settings_that_do_not_fit_are_refused():

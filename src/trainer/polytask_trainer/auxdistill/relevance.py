@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polytask_trainer.auxdistill.config import AuxDistillConfig
-from polytask_trainer.auxdistill.network import RecurrentPolicy
+from polytask_trainer.auxdistill.network import RecurrentPolicy, TwoScales
 
 
 class Relevance(Protocol):
@@ -41,11 +41,12 @@ class Oracle(nn.Module):
 
 
 class Classifier(nn.Module):
-    """f_i(s) = q(i | s), which auxiliary task an observation like this is met in. No oracle, and no label but the task.
+    """f_i(s) = q(i | s) of the likeliest i, 0 of the others: whose states look like this one?
 
-    A small network learns to tell the auxiliary tasks apart by their own observations, all tasks with equal weight;
-    asked about an observation of the main task it says whose states those are. An auxiliary task ends when it is
-    done, so its states are those in which its work is still to do.
+    No oracle, and no label but the task: a small network learns to tell the auxiliary tasks apart by their own
+    observations, all tasks with equal weight, and is then asked about observations of the main task. An auxiliary
+    task ends when it is done, so its states are those in which its work is still to do. Only the likeliest is
+    followed, since what lies between two policies does neither's work; by how much says how sure it is.
     """
 
     BATCH = 2048
@@ -53,14 +54,16 @@ class Classifier(nn.Module):
     def __init__(self, state_size: int, auxiliaries: int, generator: torch.Generator, hidden: int = 64) -> None:
         super().__init__()
         self._generator, self._auxiliaries = generator, auxiliaries
-        self.layers = nn.Sequential(nn.Linear(state_size, hidden), nn.ReLU(), nn.Linear(hidden, auxiliaries))
+        self.layers = nn.Sequential(
+            TwoScales(), nn.Linear(2 * state_size, hidden), nn.ReLU(), nn.Linear(hidden, auxiliaries)
+        )
         self.optimizer = torch.optim.Adam(self.parameters(), 1e-3)
 
     @torch.no_grad()
     def weigh(self, policy: RecurrentPolicy, observations: Tensor, features: Tensor, stages: Tensor) -> Tensor:
-        """Probabilities of the auxiliary tasks."""
+        """The likeliest auxiliary task's probability, in its column."""
         found: Tensor = self.layers(observations).softmax(-1)
-        return found
+        return found * (found == found.amax(-1, keepdim=True))
 
     def learn(self, observations: Tensor, task: Tensor) -> None:
         """One pass over the auxiliary tasks' observations."""
