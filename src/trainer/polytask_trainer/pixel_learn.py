@@ -70,7 +70,6 @@ class PixelLearner(Learner):
         self._store, self._store_shape = FrameStore(*frames), frames
         self.longest_unsaved = MARGIN - self._lag
         self._actors: Actors | None = None
-        self._agent: DrQv2 | None = None
         self._began, self._waited, self._before = time.monotonic(), 0.0, Counters()
 
     def close(self) -> None:
