@@ -19,4 +19,5 @@ EXPERIMENTS: tuple[str, ...] = (
     "pixels",
     "ol_aux",
     "auxdistill",
+    "ot_regularised",
 )

@@ -78,12 +78,15 @@ class TasksLearner:
         """Environment steps of each task so far."""
         return self.rounds * self.horizon * self.config.environments
 
+    def play(self) -> Round:
+        """Play a round, from starts that belong to it; learns nothing."""
+        count = self._count * self.config.environments
+        seeds = [training_seed(self.config.seed, self.rounds * count + i) for i in range(count)]
+        return play(self.env, self._act, seeds, self.horizon)
+
     def round(self) -> Round:
         """Play a round, remember it with its proxy rewards, update; gives it."""
-        count = self._count * self.config.environments
-        first = self.rounds * count
-        seeds = [training_seed(self.config.seed, first + i) for i in range(count)]
-        played = play(self.env, self._act, seeds, self.horizon)
+        played = self.play()
         rewards = played.rewards
         if self.config.method == "ot_regularised":
             rewards = rewards + self.proxy(played)

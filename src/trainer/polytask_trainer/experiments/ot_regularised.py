@@ -1,0 +1,201 @@
+"""Several tasks at once: does the reward of optimal transport between tasks help, beside Distral and learning alone?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polytask_trainer.experiments.report import Document, Figure, Report, select, table
+from polytask_trainer.experiments.run import Run
+from polytask_trainer.experiments.scores import Estimate, Scores, verdict
+from polytask_trainer.ot_regularised.config import TasksConfig, tasks_config
+
+OURS, DISTRAL, ALONE = "ot_regularised", "distral", "separate"
+GAIN = 1.15
+"""Least area under the learning curve over that of learning alone."""
+HALL = "hall"
+MUCH = 0.01
+"""Share of another task's steps from which on a cell counts as shared."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Size of the experiment."""
+
+    mazes: Mapping[str, Sequence[str]]
+    """Tasks by the name of what is compared."""
+    methods: Mapping[str, Mapping[str, Any]]
+    """What each method's TasksConfig says besides, by its name here."""
+    learn: Mapping[str, Any]
+    """TasksConfig of all runs on mazes; its ``repetitions`` are what a seed consists of."""
+    continuous: Mapping[str, Any] = field(default_factory=dict)
+    """``suite``, ``tasks``, ``methods`` and ``learn`` of the runs with continuous actions; none when empty."""
+    seeds: int = 1
+
+
+def runs(settings: Settings, seed: int) -> list[Run]:
+    """Every method on every maze, then those with continuous actions."""
+    found = [
+        _run(f"{maze} {method}", "maze", {"maze": maze, "tasks": list(tasks)}, method, (settings.learn, said), seed)
+        for maze, tasks in settings.mazes.items()
+        for method, said in settings.methods.items()
+    ]
+    if settings.continuous:
+        own = settings.continuous
+        what = {"maze": own["suite"], "suite": own["suite"], "tasks": list(own["tasks"])}
+        for method in own["methods"]:
+            layers = (own["learn"], settings.methods[method])
+            found.append(_run(f"{own['suite']} {method}", "continuous", what, method, layers, seed))
+    return found
+
+
+def _run(
+    title: str, work: str, what: Mapping[str, Any], method: str, layers: Sequence[Mapping[str, Any]], seed: int
+) -> Run:
+    said: dict[str, Any] = {}
+    for layer in layers:
+        parts = {name: {**said.get(name, {}), **value} for name, value in layer.items() if isinstance(value, Mapping)}
+        said |= {**layer, **parts}
+    learn = dataclasses.asdict(tasks_config(said))
+    del learn["seed"]  # the run's own
+    defaults = {"learn": dataclasses.asdict(TasksConfig())}
+    where = f"polytask_trainer.experiments.ot_works:{work}"
+    return Run(title, where, {**what, "method": method, "learn": learn}, seed, defaults=defaults)
+
+
+def report(documents: Sequence[Document]) -> Report:
+    """Areas under the curves with their ratios, the curves, and where the proxy reward lies."""
+    sections, figures, rows = [], {}, []
+    names = list(dict.fromkeys(one["config"]["maze"] for one in documents))
+    methods = [m for m in (ALONE, DISTRAL, OURS) if select(documents, "maze", method=m)]
+    methods += sorted({one["config"]["method"] for one in documents} - set(methods))
+    areas = {name: area_scores([one for one in documents if one["config"]["maze"] == name]) for name in names}
+    head = ["", *methods, f"{OURS} / {ALONE}", f"{OURS} / {DISTRAL}"]
+    lines = []
+    for name, scores in areas.items():
+        ratios = [scores.ratio(OURS, to) for to in (ALONE, DISTRAL)]
+        lines.append([name, *(_said(scores.mean(method)) for method in methods), *map(_said, ratios)])
+        rows += [{"maze": name, **row} for row in scores.rows()]
+    sections.append("Mean of the learning curve (success of training episodes; dmc: return / 1000), 95 % intervals.")
+    sections.append(table(head, lines))
+    verdicts = []
+    for name, scores in areas.items():
+        for to, least in ((ALONE, GAIN), (DISTRAL, 1.0)):
+            if scores.mean(OURS) is None or scores.mean(to) is None:
+                continue
+            ratio, what = scores.ratio(OURS, to), f"{name}: {OURS} over {to}"
+            if ratio is None:
+                verdicts.append(f"- {what}: no ratio, since {to} never succeeded")
+            else:
+                verdicts.append(verdict(what, ratio, ratio.value >= least, f"≥ {least}"))
+    sections.append("\n".join(verdicts))
+    hall = {name: scores for name, scores in areas.items() if name.startswith(HALL)}
+    if hall:
+        first = next(iter(hall.values())).tasks()
+        sections.append(
+            f"The more tasks share the hall: {' and '.join(first)} alone, learned with none, two or six others."
+        )
+        lines = [[name, *(_said(only(scores, first).mean(m)) for m in methods)] for name, scores in hall.items()]
+        sections.append(table(["", *methods], lines))
+    for name in names:
+        own = [one for one in documents if one["config"]["maze"] == name]
+        figures[f"{name}.png"] = Figure(
+            partial(draw_curves, documents=own, methods=methods), f"learning curves, {name}"
+        )
+    shared = [one for one in documents if "proxy" in one["result"] and one["config"]["method"] == OURS]
+    if shared:
+        sections.append(
+            "Proxy reward (in units of sigma) of trained agents, on cells that another task's agents go too and others."
+        )
+        lines = [[one["config"]["maze"], *(f"{value:.2f}" for value in concentration(one))] for one in shared]
+        sections.append(table(["", "shared cells", "others"], lines))
+        figures["proxy.png"] = Figure(
+            partial(draw_proxy, documents=shared), "proxy reward by cell, for two tasks of each maze"
+        )
+    return Report(sections, rows, figures)
+
+
+def _said(found: Estimate | None) -> str:
+    return "–" if found is None else str(found)
+
+
+def curve(document: Document) -> NDArray[np.float64]:
+    """Success, of continuous tasks return / 1000, float64 (points, repetitions, tasks)."""
+    points = document["result"]["curve"]
+    if document["work"].endswith(":continuous"):
+        return np.array([point["return"] for point in points]) / 1000.0
+    return np.array([point["success"] for point in points])
+
+
+def area_scores(documents: Sequence[Document]) -> Scores:
+    """Area under the curve of each method, task and repetition."""
+    scores = Scores()
+    for document in documents:
+        for repetition, by_task in enumerate(curve(document).mean(axis=0)):
+            for task, area in zip(document["config"]["tasks"], by_task, strict=True):
+                seed = document["seed"] * document["config"]["learn"]["repetitions"] + repetition
+                scores.add(document["config"]["method"], task, seed, float(area))
+    return scores
+
+
+def only(scores: Scores, tasks: Sequence[str]) -> Scores:
+    """The scores of some tasks."""
+    found = Scores()
+    for row in scores.rows():
+        if row["task"] in tasks:
+            found.add(row["what"], row["task"], row["seed"], row["success"])
+    return found
+
+
+def _proxies(document: Document) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean proxy reward over sigma, and visits, float64 (tasks, cells)."""
+    visits = np.array(document["result"]["visits"], dtype=np.float64)
+    sums = np.array(document["result"]["proxy"]) / document["config"]["learn"]["transport"]["sigma"]
+    with np.errstate(invalid="ignore"):
+        return sums / visits, visits
+
+
+def concentration(document: Document) -> tuple[float, float]:
+    """Mean proxy reward over sigma on cells that are shared, and on others."""
+    means, visits = _proxies(document)
+    common = visits / visits.sum(axis=1, keepdims=True) >= MUCH
+    others = (common.sum(axis=0) - common) > 0
+    weighted = np.nan_to_num(means) * visits
+    shared, own = ((weighted * where).sum() / max((visits * where).sum(), 1.0) for where in (others, ~others))
+    return float(shared), float(own)
+
+
+def draw_curves(axes: Any, documents: Sequence[Document], methods: Sequence[str]) -> None:
+    """Mean over tasks and repetitions with its standard error over repetitions."""
+    for method in methods:
+        found = [one for one in documents if one["config"]["method"] == method]
+        if not found:
+            continue
+        values = np.concatenate([curve(one).mean(axis=2) for one in found], axis=1)
+        steps = [point["step"] for point in found[0]["result"]["curve"]]
+        mean, error = values.mean(axis=1), values.std(axis=1) / np.sqrt(values.shape[1])
+        [line] = axes.plot(steps, mean, label=method)
+        axes.fill_between(steps, mean - error, mean + error, color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set_xlabel("environment steps of each task")
+    axes.set_ylabel("mean of tasks, ± standard error")
+    axes.legend(fontsize=7)
+
+
+def draw_proxy(axes: Any, documents: Sequence[Document]) -> None:
+    """Each maze's first two tasks side by side: mean proxy reward where agents have been."""
+    rows = []
+    for document in documents[:4]:
+        means = _proxies(document)[0][:2]
+        size = round(means.shape[1] ** 0.5)
+        rows.append(np.pad(means.reshape(2, size, size), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan))
+    picture = np.concatenate([np.concatenate(list(row), axis=0) for row in rows], axis=1)
+    image = axes.imshow(picture, vmin=0.0, vmax=1.0)
+    axes.figure.colorbar(image, ax=axes, label="proxy reward / sigma")
+    axes.set_title("   |   ".join(one["config"]["maze"] for one in documents[:4]), fontsize=8)
+    axes.set_axis_off()
