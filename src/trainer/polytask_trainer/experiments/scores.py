@@ -132,4 +132,4 @@ def bars(axes: Any, scores: Scores, columns: Mapping[str, str]) -> None:
     axes.set_xticks(range(len(tasks)), tasks, rotation=30, ha="right", fontsize=7)
     axes.set_ylim(0, 1.05)
     axes.set_ylabel("success")
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
