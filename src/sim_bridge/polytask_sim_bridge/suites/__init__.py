@@ -4,6 +4,7 @@ import os
 
 from polytask_sim_bridge.suites.batch import BatchEnv
 from polytask_sim_bridge.suites.registry import (
+    BATCHED,
     EMBODIMENTS,
     SUITES,
     Expert,
@@ -15,6 +16,7 @@ from polytask_sim_bridge.suites.registry import (
 from polytask_sim_bridge.suites.task import SuiteConfig, SuiteError, Task, load_suite
 
 __all__ = [
+    "BATCHED",
     "EMBODIMENTS",
     "SUITES",
     "BatchEnv",

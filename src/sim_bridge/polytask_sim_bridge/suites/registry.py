@@ -53,6 +53,8 @@ _SUITES = {
     ),
 }
 SUITES: tuple[str, ...] = tuple(_SUITES)
+BATCHED: tuple[str, ...] = tuple(name for name, suite in _SUITES.items() if suite.batch)
+"""Suites that step in batches."""
 EMBODIMENTS: Mapping[str, str] = _Embodiments(
     {name: suite.embodiment for name, suite in _SUITES.items() if suite.embodiment}
 )
@@ -92,8 +94,7 @@ def make_batch(suite: str, tasks: Sequence[str], *, config: Path | None = None) 
     """
     where = _suite(suite).batch
     if where is None:
-        there = ", ".join(name for name, one in _SUITES.items() if one.batch)
-        raise SuiteError(f"suite {suite!r} does not step in batches; those that do: {there}")
+        raise SuiteError(f"suite {suite!r} does not step in batches; those that do: {', '.join(BATCHED)}")
     made: BatchEnv = _load(where)(load_suite(suite, config), tasks)
     return made
 

@@ -58,6 +58,7 @@ class Serial:
     def __init__(self, envs: Sequence[gymnasium.Env[Any, Any]]) -> None:
         self.envs = envs
         self.single_action_space = envs[0].action_space
+        self.state_names: tuple[str, ...] = envs[0].get_wrapper_attr("state_names")
 
     def reset(self, *, seed: Sequence[int]) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Start all, with a seed each."""

@@ -78,6 +78,10 @@ class TasksLearner:
         """Environment steps of each task so far."""
         return self.rounds * self.horizon * self.config.environments
 
+    def close(self) -> None:
+        """Close the environments."""
+        self.env.close()
+
     def play(self) -> Round:
         """Play a round, from starts that belong to it; learns nothing."""
         count = self._count * self.config.environments

@@ -1,0 +1,339 @@
+"""The proxy reward against POT and by hand, the agents' losses by hand, and training that is stopped and carried on."""
+
+import dataclasses
+import math
+
+import numpy as np
+import ot
+import pytest
+import torch
+
+from polytask_policy.expert import ExpertPolicy
+from polytask_robot_io.embodiment import Embodiment
+from polytask_sim_bridge.suites import EMBODIMENTS, make_batch
+from polytask_trainer.config import ConfigError
+from polytask_trainer.inputs import describe
+from polytask_trainer.ot_regularised.collect import Memory, play
+from polytask_trainer.ot_regularised.config import SacConfig, TasksConfig, TransportConfig, tasks_config
+from polytask_trainer.ot_regularised.learn import learn_tasks
+from polytask_trainer.ot_regularised.proxy import Pool, ground_cost, pair_points, places, proxy_rewards, shares
+from polytask_trainer.ot_regularised.sac import Batch, Sac
+from polytask_trainer.ot_regularised.suites import expert, make_learner
+from polytask_trainer.training_state import ResumeError
+
+TRANSPORT = TransportConfig(sigma=0.5, beta=2.0, epsilon=0.05, points=12)
+TABLES = SacConfig(hidden=(), gamma=0.5, temperature=0.2, learning_rate=0.1)
+
+
+def clouds(seed, batch=3, lengths=(7, 9), size=2):
+    rng = np.random.default_rng(seed)
+    return tuple(torch.from_numpy(rng.random((batch, length, size))) for length in lengths)
+
+
+@pytest.mark.parametrize("kind", ["euclidean", "squared"])
+def test_proxy_rewards_are_those_of_pots_plans(kind):
+    config = dataclasses.replace(TRANSPORT, cost=kind)
+    own, other = clouds(0)
+    found = proxy_rewards(own, other, config).numpy()
+    for mine, theirs, rewards in zip(own.numpy(), other.numpy(), found, strict=True):
+        cost = ot.dist(mine, theirs, metric="sqeuclidean" if kind == "squared" else "euclidean")
+        plan = ot.sinkhorn(
+            ot.unif(7), ot.unif(9), cost, reg=0.05, method="sinkhorn_log", numItermax=20000, stopThr=1e-10
+        )
+        expected = 0.5 * np.exp(-2.0 * 7 * (plan * cost).sum(axis=1))
+        assert np.allclose(rewards, expected, rtol=1e-3)
+
+
+def test_proxy_rewards_lie_between_0_and_sigma():
+    own, other = clouds(1, batch=20)
+    for scale in (1e-3, 1.0, 20.0):
+        rewards = proxy_rewards(scale * own, scale * other + 0.1, TRANSPORT)
+        assert bool(((rewards > 0.0) & (rewards < TRANSPORT.sigma)).all())
+
+
+def test_two_points_by_hand():
+    """Points 0 and 1 to 0 and 3: each stays with its own, the second moves by 2."""
+    own, other = torch.tensor([[[0.0], [1.0]]]).double(), torch.tensor([[[0.0], [3.0]]]).double()
+    assert torch.allclose(shares(own, other, TRANSPORT), torch.tensor([[0.0, 2.0]]).double(), atol=1e-6)
+    rewards = proxy_rewards(own, other, TRANSPORT)
+    assert torch.allclose(rewards, torch.tensor([[0.5, 0.5 * math.exp(-4.0)]]).double(), atol=1e-6)
+
+
+def test_coming_closer_pays_and_shares_sum_to_the_transports_cost():
+    own, other = clouds(2)
+    near = proxy_rewards(own + 0.5, other, TRANSPORT).sum()
+    assert near > proxy_rewards(own + 1.0, other, TRANSPORT).sum()
+    cost = ground_cost(own, other, "euclidean")[0].numpy()
+    plan = ot.sinkhorn(ot.unif(7), ot.unif(9), cost, reg=0.05, method="sinkhorn_log", numItermax=20000, stopThr=1e-10)
+    assert float(shares(own, other, TRANSPORT)[0].mean()) == pytest.approx((plan * cost).sum(), rel=1e-3)
+
+
+def test_going_on_along_anothers_way_earns_more_than_crowding_at_its_beginning():
+    way = torch.linspace(0.0, 1.0, 24).view(1, -1, 1).double()
+    lingering = torch.cat([torch.full((1, 20, 1), 0.02).double(), torch.linspace(0.05, 0.3, 4).view(1, -1, 1)], dim=1)
+    rewards = proxy_rewards(lingering, way, TRANSPORT)[0]
+    assert rewards[-1] > rewards[:20].mean()
+    assert rewards[-4:].mean() > rewards[:20].mean()
+
+
+def test_actions_are_their_weight_apart():
+    states = np.zeros((3, 2))
+    discrete = pair_points(states, np.array([0, 3, 3]), 4, 0.7)
+    assert discrete.shape == (3, 6)
+    assert np.linalg.norm(discrete[0] - discrete[1]) == pytest.approx(0.7)
+    assert np.array_equal(discrete[1], discrete[2])
+    continuous = pair_points(states, np.array([[-1, -1], [1, 1], [0, 0]], np.float32), 2, 0.7)
+    assert np.linalg.norm(continuous[0] - continuous[1]) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 12, 40])
+def test_every_step_of_a_trajectory_has_a_point_near_it(steps):
+    taken = places(steps, 12)
+    back = places(12, steps) if steps > 1 else np.array([0])
+    assert (taken[0], taken[-1]) == (0, steps - 1)
+    assert np.abs(taken[back] - np.arange(steps)).max() <= steps / 22 + 0.5
+
+
+def test_partners_are_of_other_agents_of_the_group_and_similar_ones_are_nearer():
+    config = dataclasses.replace(TRANSPORT, points=2, pool=3, candidates=8)
+    pool = Pool(6, 3, 1, config)
+    for agent in range(6):
+        for _ in range(4 if agent == 1 else 2):
+            pool.add(agent, np.full((2, 1), float(agent)))
+    generator = torch.Generator().manual_seed(0)
+    for agent in range(6):
+        drawn = pool.draw(torch.full((60,), agent), generator)[:, 0, 0].unique().tolist()
+        assert drawn == [other for other in range(agent // 3 * 3, agent // 3 * 3 + 3) if other != agent]
+    near = Pool(6, 3, 1, dataclasses.replace(config, pairing="similar"))
+    near.points, near.counts = pool.points, pool.counts
+    rewards = near.rewards([0] * 20, [np.full((2, 1), 0.9)] * 20, generator)
+    expected = config.sigma * math.exp(-config.beta * 0.1)
+    assert (rewards > expected - 1e-6).float().mean() > 0.9, "one of eight is nearly always agent 1's"
+
+
+def batch_of_one(agents=1, reward=1.0, terminated=False):
+    """From cell 0 by action 1 to cell 2."""
+    full = (agents, 1)
+    return Batch(
+        torch.zeros(full, dtype=torch.int64),
+        torch.ones(full, dtype=torch.int64),
+        torch.full(full, reward),
+        torch.full(full, 2, dtype=torch.int64),
+        torch.full(full, terminated),
+    )
+
+
+def made(agents=1, **settings):
+    return Sac(agents, (4, 2), True, TABLES, torch.Generator().manual_seed(0), group=agents, **settings)
+
+
+def fill(agent, values, policy):
+    with torch.no_grad():
+        for network in (agent.critics, agent.target):
+            network.layers.rows.copy_(torch.tensor(values, dtype=torch.float32))
+        agent.policy.layers.rows.copy_(torch.tensor(policy).log())
+
+
+VALUES = [[[0.0, 1.0], [0.0, 0.0], [2.0, 4.0], [0.0, 0.0]], [[0.5, 0.5], [0.0, 0.0], [3.0, 3.0], [0.0, 0.0]]]
+POLICY = [[[0.5, 0.5], [0.5, 0.5], [0.25, 0.75], [0.5, 0.5]]]
+END = 0.2 * math.log(2.0) / 0.5
+"""end_value: alpha log 2 / (1 - gamma)."""
+
+
+def test_critic_loss_by_hand():
+    agent = made()
+    fill(agent, VALUES, POLICY)
+    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    value = END + 0.25 * 2.0 + 0.75 * 3.0 + 0.2 * entropy  # the smaller critic at cell 2: 2 and 3
+    wanted = 1.0 + 0.5 * value
+    expected = (END + 1.0 - wanted) ** 2 + (END + 0.5 - wanted) ** 2
+    assert agent._critic_loss(batch_of_one()).item() == pytest.approx(expected, rel=1e-5)
+    arrived = (END + 1.0 - (1.0 + 0.5 * END)) ** 2 + (END + 0.5 - (1.0 + 0.5 * END)) ** 2
+    assert agent._critic_loss(batch_of_one(terminated=True)).item() == pytest.approx(arrived, rel=1e-5)
+
+
+def test_policy_loss_and_gradient_by_hand():
+    agent = made()
+    fill(agent, VALUES, POLICY)
+    states = torch.tensor([[2]])
+    choices = agent.policy.choices(states, agent.generator)
+    loss = agent._policy_loss(choices, states)
+    smaller = [END + 2.0, END + 3.0]
+    terms = [0.2 * math.log(p) - q for p, q in zip((0.25, 0.75), smaller, strict=True)]
+    assert loss.item() == pytest.approx(0.25 * terms[0] + 0.75 * terms[1], rel=1e-5)
+    loss.backward()
+    slope = agent.policy.layers.rows.grad[0, 2]
+    assert torch.allclose(slope, 0.25 * 0.75 * (terms[0] - terms[1]) * torch.tensor([1.0, -1.0]), rtol=1e-4)
+
+
+def test_distrals_regularisation_by_hand():
+    agent = made(share=0.5)
+    fill(agent, VALUES, POLICY)
+    with torch.no_grad():
+        agent.prior.layers.rows[0, 2] = torch.tensor([0.9, 0.1]).log()
+    states = torch.tensor([[2]])
+    found = agent._regularised(agent.policy.choices(states, agent.generator), states)[0, 0]
+    expected = [0.2 * (math.log(p) - 0.5 * math.log(q)) for p, q in ((0.25, 0.9), (0.75, 0.1))]
+    assert found.tolist() == pytest.approx(expected, rel=1e-5)
+    loss = agent._prior_loss(agent.policy.choices(states, agent.generator), states)
+    assert loss.item() == pytest.approx(-0.25 * math.log(0.9) - 0.75 * math.log(0.1), rel=1e-5)
+    loss.backward(inputs=list(agent.prior.parameters()))
+    assert torch.allclose(agent.prior.layers.rows.grad[0, 2], torch.tensor([0.9 - 0.25, 0.1 - 0.75]), rtol=1e-4)
+
+
+def test_agents_of_a_stack_learn_as_if_alone():
+    pair, alone = made(2), made(1)
+    one, two = batch_of_one(1, 1.0), batch_of_one(1, -3.0)
+    both = Batch(*(torch.cat([getattr(b, f.name) for b in (one, two)]) for f in dataclasses.fields(Batch)))
+    for _ in range(20):
+        pair.update(both)
+        alone.update(one)
+    assert torch.equal(pair.policy.layers.rows[0], alone.policy.layers.rows[0])
+    assert torch.equal(pair.critics.layers.rows[[0, 2]], alone.critics.layers.rows)
+    assert not torch.equal(pair.policy.layers.rows[1], alone.policy.layers.rows[0])
+
+
+@pytest.mark.parametrize("cell_of_goal", [True, False])
+def test_arriving_is_worth_more_than_any_bonus_for_wandering(cell_of_goal):
+    """Cell 0: action 1 arrives and earns 1, action 0 stays, with the highest proxy reward, which is large here."""
+    agent = made(bonus=5.0)
+    if not cell_of_goal:
+        agent.end_value = lambda: torch.zeros(1, 1)  # the plain sum of the rewards
+    rows = torch.tensor([[0, 0]])
+    batch = Batch(rows, torch.tensor([[0, 1]]), torch.tensor([[5.0, 6.0]]), rows, torch.tensor([[False, True]]))
+    for _ in range(300):
+        agent.update(batch)
+    arrives = agent.policy.choices(torch.tensor([[0]]), agent.generator).probability[0, 0, 1].item()
+    assert (arrives > 0.9) if cell_of_goal else (arrives < 0.1)
+
+
+def test_continuous_agents_find_the_best_action():
+    config = SacConfig(hidden=(32,), gamma=0.0, temperature=0.01, learning_rate=3e-3)
+    agent = Sac(2, (1, 1), False, config, torch.Generator().manual_seed(0), group=2, share=0.3)
+    generator = torch.Generator().manual_seed(1)
+    best = torch.tensor([0.5, -0.5]).view(2, 1, 1)
+    for _ in range(800):
+        actions = 2.0 * torch.rand(2, 64, 1, generator=generator) - 1.0
+        states = torch.ones(2, 64, 1)
+        rewards = -(actions - best).square().squeeze(-1)
+        agent.update(Batch(states, actions, rewards, states, torch.zeros(2, 64, dtype=torch.bool)))
+    found = agent.act(np.ones((2, 1, 1), np.float32), greedy=True)
+    assert found[:, 0, 0].tolist() == pytest.approx([0.5, -0.5], abs=0.15)
+
+
+def test_log_density_of_squashed_actions_integrates_to_one():
+    agent = Sac(1, (1, 1), False, SacConfig(hidden=(8,)), torch.Generator().manual_seed(0))
+    states = torch.zeros(1, 4001, 1)
+    grid = torch.linspace(-0.9995, 0.9995, 4001).view(1, -1, 1)
+    choices = dataclasses.replace(agent.policy.choices(states, agent.generator), raw=torch.atanh(grid))
+    density = agent.policy.log_of(choices, states).exp().flatten()
+    assert float(torch.trapezoid(density, grid.flatten())) == pytest.approx(1.0, abs=0.01)
+
+
+def test_memory_keeps_the_latest_of_each_task():
+    memory = Memory(4)
+    for first in (0, 3):
+        values = torch.arange(first, first + 3).float().expand(2, 3) + torch.tensor([[0.0], [100.0]])
+        memory.add(states=values, actions=values, rewards=values, next_states=values, terminated=values > 0)
+    drawn = memory.sample(200, torch.Generator().manual_seed(0)).rewards
+    assert drawn[0].unique().tolist() == [2.0, 3.0, 4.0, 5.0]
+    assert drawn[1].unique().tolist() == [102.0, 103.0, 104.0, 105.0]
+    other = Memory(4)
+    other.from_tensors(memory.to_tensors())
+    first, second = (one.sample(50, torch.Generator().manual_seed(1)).rewards for one in (memory, other))
+    assert torch.equal(first, second)
+
+
+def learner(method="ot_regularised", tasks=("apart-a", "apart-b"), **settings):
+    small = {"updates_per_step": 0.02, "sac": TABLES, "transport": TRANSPORT, **settings}
+    config = TasksConfig(method, steps=2000, environments=2, replay=1500, checkpoint_seconds=0.0, **small)
+    return make_learner(config, "maze", tasks)
+
+
+def test_a_round_is_cut_into_episodes():
+    env = make_batch("maze", ["apart-a"] * 3)
+    rng = np.random.default_rng(0)
+    played = play(env, lambda _: rng.integers(0, 4, 3), [1, 2, 3], 400)
+    covered = np.zeros((400, 3), int)
+    for environment, steps, whole in played.episodes():
+        covered[steps, environment] += 1
+        assert whole == bool(played.ended[steps.stop - 1, environment])
+        assert not played.ended[steps.start : steps.stop - 1, environment].any()
+        inside = slice(steps.start, steps.stop - 1)
+        assert np.array_equal(played.next_states[inside, environment], played.states[steps, environment][1:])
+    assert (covered == 1).all()
+
+
+def test_proxy_rewards_of_a_round_fill_every_step():
+    found = learner(repetitions=2)
+    played = found.round()
+    rewards = found.proxy(played)
+    assert rewards.shape == played.rewards.shape
+    assert bool(((rewards > 0.0) & (rewards < TRANSPORT.sigma)).all())
+    assert np.array(found.curve[0]["success"]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("method", ["ot_regularised", "distral", "separate"])
+def test_stopped_and_carried_on_is_as_never_stopped(tmp_path, method):
+    whole, again = learner(method), learner(method)
+    assert learn_tasks(whole, tmp_path / "whole")
+    finished, calls = False, 0
+    while not finished:
+        again, before = learner(method), calls
+        finished = learn_tasks(again, tmp_path / "parts", should_stop=lambda a=again, n=before: a.rounds > n)
+        calls += 1
+    assert calls == 4, "one round of the four in each"
+    assert again.curve == whole.curve
+    assert torch.equal(again.agents.policy.layers.rows, whole.agents.policy.layers.rows)
+    with pytest.raises(ResumeError, match="other tasks or settings"):
+        learn_tasks(learner(method, seed=1), tmp_path / "whole")
+
+
+def test_one_task_has_nobody_to_share_with():
+    with pytest.raises(ValueError, match="name at least two"):
+        learner(tasks=("apart-a",))
+    assert learner("separate", tasks=("apart-a",)).round() is not None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"method": "share"}, "method must be"),
+        ({"transport": {"beta": 0.0}}, "transport.beta"),
+        ({"transport": {"gamma": 1.0}}, "unknown settings gamma"),
+        ({"sac": {"gamma": 1.0}}, "sac.gamma"),
+        ({"steps": 0}, "steps must be positive"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        tasks_config(wrong)
+
+
+def test_settings_survive_being_written():
+    config = TasksConfig("distral", seed=3, sac=SacConfig(hidden=(8, 8), target_entropy=-2.0))
+    assert tasks_config(dataclasses.asdict(config)) == config
+
+
+def test_agents_with_continuous_actions_become_experts_that_act_alike(tmp_path):
+    """Cheetahs in single environments, a round with proxy rewards and updates, then one agent as a checkpoint."""
+    tasks = ("cheetah-run-80", "cheetah-run-125")
+    config = TasksConfig(
+        steps=500, environments=1, updates_per_step=0.01, sac=SacConfig(hidden=(8, 8)), transport=TRANSPORT
+    )
+    found = make_learner(config, "dmc", tasks)
+    played = found.round()
+    found.close()
+    assert found.step == 500
+    assert found.curve[0]["return"][0] == pytest.approx(played.rewards.sum(0).tolist(), abs=1e-3)
+    expert(found, 1, describe("dmc", tasks[1], Embodiment.load(EMBODIMENTS["dmc"]))).save(tmp_path)
+    states = played.states[::50, 1]
+    own = found.agents.act(np.stack([found._see(states)] * 2), greedy=True)[1]
+    assert np.allclose(ExpertPolicy.load(tmp_path).act(states), own, atol=1e-6)
+
+
+def test_mazes_have_tables_and_no_experts():
+    with pytest.raises(ValueError, match="choose among moves"):
+        expert(learner("separate"), 0, describe("dmc", "cheetah-run-80", Embodiment.load(EMBODIMENTS["dmc"])))
+    with pytest.raises(ValueError, match="without hidden layers"):
+        make_learner(TasksConfig(), "maze", ["apart-a", "apart-b"])
