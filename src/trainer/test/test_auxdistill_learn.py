@@ -56,6 +56,8 @@ def test_stopped_and_resumed_it_learns_the_same(tmp_path, relevance):
     assert {"phase", "step", "total_steps", "episode_reward", "elapsed"} == set(seen[0])
     assert same(tmp_path / "whole", tmp_path / "parts")
     assert (tmp_path / "whole" / LOG).read_text() == (tmp_path / "parts" / LOG).read_text()
+    again = learn_auxdistill(config, ToyStages, tmp_path / "parts", on_progress=seen.append)
+    assert (again.finished, again.steps, len(seen)) == (True, 480, 6)
     with pytest.raises(ResumeError, match="other settings"):
         learn_auxdistill(dataclasses.replace(config, seed=1), ToyStages, tmp_path / "parts")
 

@@ -8,8 +8,7 @@ from toy_stages import ToyStages
 from polytask_trainer.agents.bc import CloningConfig
 from polytask_trainer.auxdistill.config import AuxDistillConfig
 from polytask_trainer.auxdistill.network import RecurrentPolicy
-from polytask_trainer.auxdistill.state import save_policy
-from polytask_trainer.auxdistill.students import StudentConfig, lesson, taught, write_experts
+from polytask_trainer.auxdistill.students import StudentConfig, learn_expert, lesson, taught
 
 
 @pytest.fixture
@@ -67,10 +66,10 @@ def test_a_student_learns_a_teacher_that_needs_no_memory():
     assert succeeded.mean() > 0.8
 
 
-def test_a_policy_that_never_succeeds_is_refused(tmp_path):
-    task = "open-fridge"
-    made = RecurrentPolicy(36, 4, 1, hidden=8)
-    save_policy(tmp_path / "policy", made, AuxDistillConfig(task, relevance="none"))
-    config = StudentConfig(num_envs=2, steps=2, rounds=1, hidden=(8,), cloning=CloningConfig(steps=1))
+def test_what_never_succeeds_is_refused_and_makes_no_expert(tmp_path):
+    config = AuxDistillConfig("open-fridge", relevance="none", steps=8, num_envs=4, sequence=2, hidden=8)
+    student = StudentConfig(num_envs=2, steps=2, rounds=1, hidden=(8,), cloning=CloningConfig(steps=1))
     with pytest.raises(ValueError, match="student of 'open-fridge' never succeeded"):
-        write_experts(tmp_path / "policy", "pocket_house", tmp_path / "experts", config, episodes=1)
+        learn_expert(config, "pocket_house", tmp_path, student=student, episodes=1)
+    assert (tmp_path / "recurrent" / "checkpoint.json").is_file()
+    assert not (tmp_path / "checkpoint.json").exists()

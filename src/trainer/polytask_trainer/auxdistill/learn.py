@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from polytask_policy.checkpoint import has_checkpoint
 from polytask_trainer.auxdistill import losses
 from polytask_trainer.auxdistill.config import AuxDistillConfig
 from polytask_trainer.auxdistill.network import RecurrentPolicy
@@ -43,7 +44,8 @@ def learn_auxdistill(
 
     ``env_factory`` makes a batch of environments, with automatic resets in the same step, from the task of each. The
     same call resumes, and gives the same policy as one that was never stopped: every ``config.restart`` updates all
-    environments begin anew, from seeds that the update says, and the state is written then. ``on_progress`` gets phase,
+    environments begin anew, from seeds that the update says, and the state is written then. A finished one returns at
+    once. ``on_progress`` gets phase,
     step, total_steps, episode_reward (of the main task) and elapsed after every update; ``should_stop`` is asked then
     too. Raises ResumeError when the folder holds another training.
     """
@@ -60,7 +62,11 @@ def learn_auxdistill(
     player = Player(env, task, gamma, generator)
 
     training = Training(output / "training", config, policy, optimizer, relevance, generator)
-    first = training.load()
+    total = config.updates * config.num_envs * config.sequence
+    resumed = training.load()
+    if resumed is not None and has_checkpoint(output):
+        return AuxDistillResult(True, total, 0.0)
+    first = resumed or 0
     log = Log(output, first, config, on_progress, began)
     try:
         for update in range(first, config.updates):
@@ -79,7 +85,7 @@ def learn_auxdistill(
         log.close()
         env.close()
     save_policy(output, policy, config)
-    return AuxDistillResult(True, config.updates * config.num_envs * config.sequence, time.monotonic() - began)
+    return AuxDistillResult(True, total, time.monotonic() - began)
 
 
 def improve(

@@ -60,10 +60,10 @@ class Training:
             tensors |= {f"{name}.{key}": value for key, value in moments(optimizer).items()}
         save_checkpoint(self._folder, tensors, {"kind": TRAINING, "config": self._identity, "update": update})
 
-    def load(self) -> int:
-        """Restore everything in place; gives the update that comes next. Raises ResumeError."""
+    def load(self) -> int | None:
+        """Restore everything in place; gives the update that comes next, None at the start. Raises ResumeError."""
         if not has_checkpoint(self._folder):
-            return 0
+            return None
         tensors, meta = load_checkpoint(self._folder, TRAINING)
         if meta["config"] != self._identity:
             raise ResumeError(

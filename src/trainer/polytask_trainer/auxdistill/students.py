@@ -2,7 +2,7 @@
 
 Equation 2 of PolyTask, over sequences: a state is relabelled with what the recurrent policy does there after all that
 came before. What the student cannot see, because it remembers nothing, it averages over; the share of success that
-this costs is measured by :func:`write_experts`.
+this leaves is measured by :func:`write_expert`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
 from polytask_trainer.agents.bc import CloningConfig, clone, state_scales
+from polytask_trainer.auxdistill.config import AuxDistillConfig
+from polytask_trainer.auxdistill.learn import AuxDistillResult, learn_auxdistill
 from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.state import load_policy
 from polytask_trainer.cloning import units
@@ -87,12 +89,38 @@ def taught(
     return student, np.concatenate(states)
 
 
-def write_experts(
-    folder: Path, suite: str, output: Path, config: StudentConfig | None = None, episodes: int = 50
-) -> dict[str, float]:
-    """Write ``output/TASK`` for each task of the policy in ``folder``, as `learn` does; gives the students' success.
+def learn_expert(
+    config: AuxDistillConfig,
+    suite: str,
+    output: Path,
+    *,
+    student: StudentConfig | None = None,
+    episodes: int = 50,
+    on_progress: Callable[[dict[str, Any]], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> AuxDistillResult:
+    """Learn ``config.main`` with its auxiliary tasks; ``output`` becomes the run folder of an expert like any other.
 
-    Raises ValueError for a task in which a student never succeeds: there is no picture of its result.
+    The recurrent policy is in ``output/recurrent``. Resumes as `learn_auxdistill` does; raises as it and
+    :func:`write_expert` do.
+    """
+    from polytask_sim_bridge.suites.registry import make_batch
+
+    recurrent = output / "recurrent"
+    done = learn_auxdistill(
+        config, partial(make_batch, suite), recurrent, on_progress=on_progress, should_stop=should_stop
+    )
+    if done.finished:
+        write_expert(recurrent, suite, config.main, output, student, episodes)
+    return done
+
+
+def write_expert(
+    folder: Path, suite: str, task: str, output: Path, config: StudentConfig | None = None, episodes: int = 50
+) -> float:
+    """Write the run folder of a student of ``task``, one of the policy's in ``folder``; gives its success.
+
+    Raises ValueError where the student never succeeds: there is no picture of its result.
     """
     from polytask_robot_io.embodiment import Embodiment
     from polytask_sim_bridge.suites import EMBODIMENTS, make_env
@@ -101,24 +129,22 @@ def write_experts(
 
     config = config or StudentConfig()
     policy, tasks = load_policy(folder)
-    embodiment = Embodiment.load(EMBODIMENTS[suite])
-    found: dict[str, float] = {}
-    for number, task in enumerate(tasks):
-        description = describe(suite, task, embodiment)
-        batch = make_batch(suite, [task] * config.num_envs)
-        student, states = taught(policy, number, batch, state_scales(units(description)), config)
-        expert = ExpertPolicy(student, description)
-        env = make_env(suite, task)
-        try:
-            found[task] = evaluate(expert.act, env, evaluation_seeds(episodes)).rate
-            runs = arrivals(expert.act, env, config, episodes)
-            if not runs:
-                raise ValueError(f"the student of '{task}' never succeeded: its teacher in {folder} has to be better")
-            write_npz(output / task / "goal_images.npz", images=goal_pictures(env, runs))
-        finally:
-            env.close()
-        write_npz(output / task / "replay.npz", states=states)
-        expert.save(output / task, seed=config.seed, steps=len(states))
+    description = describe(suite, task, Embodiment.load(EMBODIMENTS[suite]))
+    batch = make_batch(suite, [task] * config.num_envs)
+    student, states = taught(policy, tasks.index(task), batch, state_scales(units(description)), config)
+    expert = ExpertPolicy(student, description)
+    env = make_env(suite, task)
+    try:
+        found = evaluate(expert.act, env, evaluation_seeds(episodes)).rate
+        runs = arrivals(expert.act, env, config, episodes)
+        if not runs:
+            raise ValueError(f"the student of '{task}' never succeeded: its teacher in {folder} has to be better")
+        output.mkdir(parents=True, exist_ok=True)
+        write_npz(output / "goal_images.npz", images=goal_pictures(env, runs))
+    finally:
+        env.close()
+    write_npz(output / "replay.npz", states=states)
+    expert.save(output, seed=config.seed, success=found)
     return found
 
 
