@@ -34,6 +34,7 @@ def test_the_interval_covers_the_mean_and_draws_seeds_for_each_task():
     assert found.low < found.value < found.high
     # Tasks are strata: how far they lie apart does not widen the interval.
     assert found.high - found.low < 0.15
+    assert estimate(scores, lambda s: float(s.mean())) == found  # the same report from the same JSON
     assert estimate(scores[:1], lambda s: float(s.mean())).low is None
     assert estimate(scores[:0], lambda s: float(s.mean())) is None
 
@@ -57,7 +58,7 @@ def multitask(folder: Path, unified: float, seeds: int = 2) -> None:
             write(folder, f"expert tabletop {task}", "expert", own, {"evaluation": rate(0.9)}, seed)
             clones = {"evaluations": {"1": rate(0.5), "5": rate(0.8)}}
             write(folder, f"clones tabletop {task}", "clones", {**own, "demonstrations": [1, 5]}, clones, seed)
-        kinds = {"task": unified, "none": 0.0, "other": 0.1, "words": unified, "image": unified - 0.04 * seed}
+        kinds = {"task": unified, "none": 0.0, "other": 0.1, "words": unified, "expert_image": unified - 0.04 * seed}
         asked = {"evaluations": {kind: {task: rate(value) for task in TASKS} for kind, value in kinds.items()}}
         write(folder, "asked tabletop", "asked", {"tasks": list(TASKS)}, asked, seed)
 

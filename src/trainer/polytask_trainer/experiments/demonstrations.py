@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from polytask_robot_io.embodiment import Embodiment
 from polytask_trainer.demonstrations import Shown, random_play
+from polytask_trainer.evaluate import Policy
 
 MOST_TRIES = 100
 
@@ -38,6 +40,7 @@ def scripted(suite: str, task: str, count: int, first: int, cameras: bool = Fals
         for start in range(first, first + MOST_TRIES):
             if len(shown) == count:
                 break
+            expert.reset()
             episode = _episode(env, expert, start)
             if episode is not None:
                 seen, actions = episode
@@ -52,34 +55,37 @@ def scripted(suite: str, task: str, count: int, first: int, cameras: bool = Fals
     return shown
 
 
-def result_pictures(suite: str, task: str, count: int, first: int) -> list[NDArray[np.uint8]]:
-    """``count`` pictures (H, W, 3) of how the scene looks when the scripted expert has done the task."""
-    from polytask_sim_bridge.suites import make_env, scripted_expert
+def script_of(suite: str, task: str) -> Callable[[], Policy]:
+    """Gives the scripted expert anew for each episode."""
+    from polytask_sim_bridge.suites import scripted_expert
 
-    env, expert = make_env(suite, task), scripted_expert(suite, task)
+    return lambda: scripted_expert(suite, task)
+
+
+def result_pictures(
+    env: gymnasium.Env[Any, Any], policy: Callable[[], Policy], count: int, first: int
+) -> list[NDArray[np.uint8]]:
+    """``count`` pictures (H, W, 3) of how the scene looks when a policy has done the environment's task.
+
+    ``policy`` gives it for an episode. Failures are passed over; with more than a hundred there are fewer pictures.
+    """
     pictures: list[NDArray[np.uint8]] = []
-    try:
-        for start in range(first, first + MOST_TRIES):
-            if len(pictures) == count:
-                break
-            if _episode(env, expert, start) is not None:
-                pictures.append(np.asarray(env.render(), dtype=np.uint8))
-    finally:
-        env.close()
-    if not pictures:
-        raise RuntimeError(f"the script of {suite}/{task} never succeeded from start {first} on")
+    for start in range(first, first + MOST_TRIES):
+        if len(pictures) == count:
+            break
+        if _episode(env, policy(), start) is not None:
+            pictures.append(np.asarray(env.render(), dtype=np.uint8))
     return pictures
 
 
 def _episode(
-    env: gymnasium.Env[Any, Any], expert: Any, start: int
+    env: gymnasium.Env[Any, Any], policy: Policy, start: int
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]] | None:
-    """Observations by kind (T+1, ...) and actions (T, k) of a scripted episode until success; None where it fails."""
-    expert.reset()
+    """Observations by kind (T+1, ...) and actions (T, k) of an episode until success; None where it fails."""
     observation, info = env.reset(seed=start)
     observations, actions, over = [observation], [], False
     while not (over or info["success"]):
-        actions.append(expert(observation["state"]))
+        actions.append(policy(observation["state"]))
         observation, _, terminated, truncated, info = env.step(actions[-1])
         observations.append(observation)
         over = terminated or truncated

@@ -1,4 +1,8 @@
-"""Table III: the same policy asked by name, in words, in words never taught, and by a picture; and two controls."""
+"""Table III: the same policy asked by name, in words, in words never taught, and by a picture; and two controls.
+
+The paper's pictures are of results of the experts; beside them, pictures of results that the script has reached, whose
+hand and arm end elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,14 @@ from polytask_trainer.experiments.report import Document, Figure, Report, select
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import bars, score_table, verdict
 
-KINDS = {"task": "name", "words": "words", "image": "picture"}
-COLUMNS = {**KINDS, "heldout": "words never taught", "none": "no goal", "other": "another task's goal"}
+KINDS = {"task": "name", "words": "words", "expert_image": "picture"}
+COLUMNS = {
+    **KINDS,
+    "image": "picture of another's result",
+    "heldout": "words never taught",
+    "none": "no goal",
+    "other": "another task's goal",
+}
 MOST = 0.05
 
 

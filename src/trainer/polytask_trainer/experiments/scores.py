@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,16 +85,26 @@ def estimate(scores: NDArray[np.float64], statistic: Statistic) -> Estimate | No
         return Estimate(statistic(scores), None, None, 1)
     from rliable import library  # type: ignore[import-untyped]
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _drawn_alike():
         warnings.simplefilter("ignore", FutureWarning)  # rliable hands arch a RandomState
         points, intervals = library.get_interval_estimates(
             {"it": scores},
             lambda drawn: np.array([statistic(drawn)]),
             reps=REPETITIONS,
-            random_state=np.random.RandomState(0),
         )
     low, high = intervals["it"][:, 0]
     return Estimate(float(points["it"][0]), float(low), float(high), len(scores))
+
+
+@contextlib.contextmanager
+def _drawn_alike() -> Iterator[None]:
+    """NumPy's global generator from a seed, which rliable draws with whatever it is given; as before afterwards."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
 
 
 def share(values: Iterable[float]) -> str:

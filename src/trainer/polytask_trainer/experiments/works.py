@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_trainer.evaluate import Evaluation, evaluate, evaluation_seeds, in_episode
-from polytask_trainer.experiments.demonstrations import demonstrations, result_pictures
-from polytask_trainer.experiments.run import Context, Stopped
+from polytask_trainer.evaluate import Evaluation, Policy, evaluate, evaluation_seeds, in_episode
+from polytask_trainer.experiments.demonstrations import demonstrations, result_pictures, script_of
+from polytask_trainer.experiments.run import DOCUMENT, Context, Stopped
 
 STARTS_PER_SEED = 10_000
 PICTURE_STARTS = 5_000
@@ -137,9 +137,10 @@ def distilled(context: Context) -> dict[str, Any]:
 def asked(context: Context) -> dict[str, Any]:
     """Ask the needed policy for every task in every way of ``kinds`` from the same starts.
 
-    Kinds: ``task`` (its name), ``words`` (taught sentences), ``heldout`` (sentences never taught), ``image`` (pictures
-    of results from other starts), and the controls ``none`` (no goal) and ``other`` (each other task's name in turn).
-    A refused goal is a failure, and counted.
+    Kinds: ``task`` (its name), ``words`` (taught sentences), ``heldout`` (sentences never taught), ``expert_image`` and
+    ``image`` (pictures of results from other starts, by the task's expert or by the script), and the controls ``none``
+    (no goal) and ``other`` (each other task's name in turn). A refused goal is a failure, and counted; so is one that
+    cannot be put, since the expert never arrives and there is no picture.
     """
     from polytask_policy.unified import UnifiedPolicy
     from polytask_sim_bridge.suites import make_env
@@ -162,13 +163,13 @@ def asked(context: Context) -> dict[str, Any]:
 
 def ask(policy: Any, env: Any, kind: str, task: str, context: Context) -> dict[str, Any]:
     """Figures of ``policy`` on ``task`` asked by ``kind``, with the number of episodes whose goal was refused."""
-    goals = [_encoded(goal) for goal in _goals(policy, kind, task, context)]
+    goals = [_encoded(goal) for goal in _goals(policy, env, kind, task, context)]
     seeds = starts(context.seed, context.config["episodes"])
     parts, refused = [], 0
     for index, seed in enumerate(seeds):
         if context.should_stop():
             raise Stopped
-        goal = goals[index % len(goals)]
+        goal = goals[index % len(goals)] if goals else None
         if goal is None:
             refused += 1
             parts.append(Evaluation((seed,), (False,), (0,), (0.0,)))
@@ -186,7 +187,7 @@ def _encoded(make: Callable[[], Any]) -> Any:
         return None
 
 
-def _goals(policy: Any, kind: str, task: str, context: Context) -> list[Callable[[], Any]]:
+def _goals(policy: Any, env: Any, kind: str, task: str, context: Context) -> list[Callable[[], Any]]:
     """Ways to make the goals that are put in turn."""
     suite, tasks = context.config["suite"], context.config["tasks"]
     if kind == "none":
@@ -198,20 +199,30 @@ def _goals(policy: Any, kind: str, task: str, context: Context) -> list[Callable
     if kind in ("words", "heldout"):
         lines = policy.description.instructions[task] if kind == "words" else heldout(suite)[task]
         return [lambda line=line: policy.goal_from_words(line) for line in lines]  # type: ignore[misc]
-    if kind == "image":
+    if kind in ("image", "expert_image"):
         first = starts(context.seed, 1)[0] + PICTURE_STARTS + 100 * tasks.index(task)
-        pictures: list[NDArray[np.uint8]] = result_pictures(suite, task, context.config["episodes"], first)
+        shown_by = script_of(suite, task) if kind == "image" else _expert_of(context.needs[0], task, env)
+        pictures: list[NDArray[np.uint8]] = result_pictures(env, shown_by, context.config["episodes"], first)
         return [lambda picture=picture: policy.goal_from_image(picture) for picture in pictures]  # type: ignore[misc]
-    raise ValueError(f"kinds are task, words, heldout, image, none and other, not {kind!r}")
+    raise ValueError(f"kinds are task, words, heldout, image, expert_image, none and other, not {kind!r}")
+
+
+def _expert_of(distilled: Path, task: str, env: Any) -> Callable[[], Policy]:
+    """Gives, anew for each episode, the expert of ``task`` from which the policy in that run's folder was distilled."""
+    from polytask_policy.expert import ExpertPolicy
+
+    needs = json.loads((distilled / DOCUMENT).read_text())["needs"]
+    expert = next(one for one in (ExpertPolicy.load(distilled.parent / name) for name in needs) if one.task == task)
+    return lambda: in_episode(expert.act, expert.description, env)
 
 
 def heldout(suite: str) -> dict[str, Sequence[str]]:
     """Sentences by task that are never taught. Raises FileNotFoundError for a suite without."""
     import yaml
 
-    from polytask_robot_io.embodiment import embodiments_folder
+    from polytask_robot_io.embodiment import config_folder
 
     found: dict[str, Sequence[str]] = yaml.safe_load(
-        (embodiments_folder().parent / "sentences" / f"{suite}_heldout.yaml").read_text()
+        (config_folder() / "sentences" / f"{suite}_heldout.yaml").read_text()
     )
     return found
