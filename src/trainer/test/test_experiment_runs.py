@@ -85,7 +85,7 @@ def test_needs_come_first_and_each_once():
 def test_every_experiment_has_every_budget_and_no_two_runs_share_a_file(name, budget):
     runs = plan(name, budget, seeds=2)
     assert len({one.slug for one in runs}) == len(runs)
-    assert (experiment(name).__doc__ or "").splitlines()[0].endswith(".")
+    assert (experiment(name).__doc__ or "").splitlines()[0].endswith((".", "?"))
     json.dumps([one.to_json() for one in runs])
 
 
