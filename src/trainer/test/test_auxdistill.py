@@ -1,5 +1,6 @@
 """AuxDistill's parts against figures by hand: losses, PopArt, relevance, and where gradients go."""
 
+import dataclasses
 import math
 
 import pytest
@@ -36,6 +37,8 @@ def test_advantages_are_normalised_within_each_task():
     for columns in ([0, 2], [1]):
         assert found[:, columns].mean().item() == pytest.approx(0.0, abs=1e-6)
         assert found[:, columns].std(correction=0).item() == pytest.approx(1.0, abs=1e-4)
+    noise = losses.per_task(1e-3 * advantage[:, :1], torch.tensor([0]))  # of a task that earns nothing yet
+    assert noise.abs().max() == pytest.approx(1e-3 / 0.05)
 
 
 def test_divergence_is_that_of_gaussians():
@@ -157,3 +160,6 @@ def test_settings_that_do_not_fit_are_refused():
     config = AuxDistillConfig("main", ("a", "b"), relevance="none", num_envs=10, minibatches=2, main_share=0.4)
     assert config.env_tasks() == ["main"] * 4 + ["a", "b"] * 3
     assert math.isclose(config.updates, config.steps // 320)
+    assert [config.weight(update) for update in (0, 5)] == [0.1, 0.1]
+    ramped = dataclasses.replace(config, distill_ramp=6400)
+    assert [ramped.weight(update) for update in (0, 10, 40)] == pytest.approx([0.0, 0.05, 0.1])

@@ -106,6 +106,7 @@ def _always_cut(step):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_distilled_auxiliary_tasks_do_what_the_same_ppo_does_not_find(tmp_path):
     sizes = {"steps": 45_000, "num_envs": 128, "sequence": 16, "hidden": 32, "learning_rate": 3e-3}
     found = {}

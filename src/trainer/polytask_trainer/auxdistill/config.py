@@ -98,6 +98,12 @@ class AuxDistillConfig:
         """Rollouts, each followed by ``epochs`` passes over it."""
         return max(1, self.steps // (self.num_envs * self.sequence))
 
+    def weight(self, update: int) -> float:
+        """Coefficient λ of an update, from 0 on."""
+        if self.distill_ramp == 0:
+            return self.distill
+        return self.distill * min(1.0, update * self.num_envs * self.sequence / self.distill_ramp)
+
     def env_tasks(self) -> list[str]:
         """Task of each environment: the main one's share, then the others in turn."""
         if not self.auxiliaries:

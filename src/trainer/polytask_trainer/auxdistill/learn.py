@@ -78,7 +78,7 @@ def learn_auxdistill(
                 return AuxDistillResult(False, update * config.num_envs * config.sequence, time.monotonic() - began)
             optimizer.param_groups[0]["lr"] = config.learning_rate * (1.0 - update / config.updates)
             rollout = player.play(policy, config.sequence)
-            weight = config.distill * min(1.0, update * config.num_envs * config.sequence / max(1, config.distill_ramp))
+            weight = config.weight(update)
             measured = improve(config, policy, optimizer, relevance, rollout, task, gamma, generator, weight)
             log.update(update + 1, player, measured)
     finally:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from polytask_trainer.auxdistill.popart import LEAST_DEVIATION
+
 
 def advantages(reward: Tensor, value: Tensor, ended: Tensor, last: Tensor, gamma: Tensor, lam: float) -> Tensor:
     """Generalised advantages (T, B) by equation 16 of Schulman et al. 2016.
@@ -31,11 +33,11 @@ def advantages(reward: Tensor, value: Tensor, ended: Tensor, last: Tensor, gamma
 
 
 def per_task(advantage: Tensor, task: Tensor) -> Tensor:
-    """Advantages (T, B) with mean 0 and deviation 1 within each task (B,)."""
+    """Advantages (T, B) with mean 0 and deviation 1, or less where it was tiny, within each task (B,)."""
     found = advantage.clone()
     for i in task.unique().tolist():
         own = advantage[:, task == i]
-        found[:, task == i] = (own - own.mean()) / (own.std(correction=0) + 1e-5)
+        found[:, task == i] = (own - own.mean()) / own.std(correction=0).clamp(min=LEAST_DEVIATION)
     return found
 
 
