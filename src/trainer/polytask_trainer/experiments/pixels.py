@@ -12,7 +12,6 @@ from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import bars, score_table, verdict
 
 COLUMNS = {"bc1": "BC-1", "expert": "expert", **goal_kinds.COLUMNS}
-LEAST = multitask.LEAST
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,19 @@ def runs(settings: Settings, seed: int) -> list[Run]:
 def report(documents: Sequence[Document]) -> Report:
     """For each suite a table, the ratio, refusals, and a picture."""
     sections, rows, figures = [], [], {}
+    must = f"≥ {multitask.LEAST}"
     for suite in dict.fromkeys(document["config"]["suite"] for document in select(documents, "expert")):
         scores = multitask.scores_of(documents, suite)
+        columns = {what: title for what, title in COLUMNS.items() if any(scores.of(what, t) for t in scores.tasks())}
         ratio = scores.ratio("task", "expert")
         sections += [
             f"## {suite}",
             f"{sight(documents, suite)} Success on fresh starts; the mean with its 95 % interval. Experts by OT: "
             f"{multitask.sizes(documents, suite)}. A goal that the policy refuses is a failure.",
-            score_table(scores, {what: title for what, title in COLUMNS.items() if scores.mean(what)}),
-            verdict("unified policy over its experts", ratio, ratio is not None and ratio.value >= LEAST, f"≥ {LEAST}"),
+            score_table(scores, columns),
+            verdict(
+                "unified policy over its experts", ratio, ratio is not None and ratio.value >= multitask.LEAST, must
+            ),
             goal_kinds.refusals(documents, suite),
         ]
         rows += [{"suite": suite, **row} for row in scores.rows()]
