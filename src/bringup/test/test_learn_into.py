@@ -1,4 +1,4 @@
-"""`learn --into` and `--warm-start`: which jobs they are, in which order."""
+"""`learn --into`, `--warm-start` and `--method`: which jobs they are, in which order."""
 
 import pytest
 import torch
@@ -53,9 +53,21 @@ def test_a_warm_start_leaves_the_policy_alone(policy, asked):
     assert [[(job.policy, job.online) for job in call] for call in asked] == [[(str(policy), False)] * 2]
 
 
+def test_a_method_learns_all_tasks_in_one_job(asked, tmp_path):
+    assert invoke("--method", "ot_regularised", "--suite", "maze", "--output", tmp_path).exit_code == 0
+    [[job]] = asked
+    assert (job.task, job.with_tasks, job.method, job.output) == (
+        "reach",
+        ("peg-blue",),
+        "ot_regularised",
+        str(tmp_path),
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (("--method", "distral", "--reward", "ot"), "from the suite's own reward"),
         (("--into", "{}/nowhere"), "holds no checkpoint"),
         (("--warm-start", "{}/nowhere"), "holds no checkpoint"),
         (("--variant", "online"), "give --into"),

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 def learn_settings(job: LearnJob) -> LearnConfig:
     """The settings of a learn job: its file, or the suite's, with what the job itself says on top."""
-    from polytask_robot_io.embodiment import config_folder
     from polytask_trainer.config import learn_config, load_learn_config
 
     said: dict[str, Any] = {"seed": job.seed}
@@ -23,15 +22,26 @@ def learn_settings(job: LearnJob) -> LearnConfig:
         said["reward"] = job.reward
     if job.steps:
         said["steps"] = job.steps
+    path = settings_file(job.settings, job.suite)
+    return load_learn_config(path, **said) if path else learn_config(said)
+
+
+def settings_file(settings: str, default: str) -> Path | None:
+    """The YAML file that is meant by a path or a name in config/trainer; for none the one named ``default``, if any.
+
+    Raises ValueError where there is no such file.
+    """
+    from polytask_robot_io.embodiment import config_folder
+
     named = config_folder() / "trainer"
-    if job.settings:
-        known = sorted(path.stem for path in named.glob("*.yaml"))
-        path = named / f"{job.settings}.yaml" if job.settings in known else Path(job.settings).expanduser()
-        if not path.is_file():
-            raise ValueError(f"settings '{job.settings}' are no file, and none of {', '.join(known)}")
-        return load_learn_config(path, **said)
-    of_suite = named / f"{job.suite}.yaml"
-    return load_learn_config(of_suite, **said) if of_suite.is_file() else learn_config(said)
+    if not settings:
+        path = named / f"{default}.yaml"
+        return path if path.is_file() else None
+    known = sorted(path.stem for path in named.glob("*.yaml"))
+    path = named / f"{settings}.yaml" if settings in known else Path(settings).expanduser()
+    if not path.is_file():
+        raise ValueError(f"settings '{settings}' are no file, and none of {', '.join(known)}")
+    return path
 
 
 def make_environment(job: LearnJob) -> gymnasium.Env[Any, Any]:

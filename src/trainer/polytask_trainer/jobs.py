@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+POLYTASK = "polytask"
+METHODS = (POLYTASK, "auxdistill", "ot_regularised", "distral", "separate")
+"""Ways of learning; all but the first learn several tasks together."""
+
 
 class JobRefused(Exception):
     """The job cannot be done as asked; the message says why and what to do."""
@@ -40,6 +44,11 @@ class LearnJob:
     """Folder of a unified policy to begin with; empty: begin at random."""
     online: bool = False
     """That policy itself learns the task, and rehearses its others (appendix D), instead of a copy for one goal."""
+    method: str = ""
+    """``auxdistill``, ``ot_regularised``, ``distral`` or ``separate``, which learn from the suite's own reward, see
+    :mod:`polytask_trainer.methods`; empty: ``polytask``."""
+    with_tasks: tuple[str, ...] = ()
+    """Tasks that such a method learns together with this one; empty: those of its settings."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +123,9 @@ def to_dict(job: Job) -> dict[str, Any]:
 
 def from_dict(content: Mapping[str, Any]) -> Job:
     """Reverse of :func:`to_dict`."""
-    values = dict(content)
-    kind = KINDS[values.pop("kind")]
-    if "experts" in values:
-        values["experts"] = tuple(values["experts"])
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
+    kind = KINDS[str(values.pop("kind"))]
     job: Job = kind(**values)
     return job

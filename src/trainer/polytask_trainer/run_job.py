@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polytask_trainer.jobs import AssimilateJob, DistillJob, EvaluateJob, Job, JobRefused, LearnJob, RunJob
+from polytask_trainer.jobs import POLYTASK, AssimilateJob, DistillJob, EvaluateJob, Job, JobRefused, LearnJob, RunJob
 
 if TYPE_CHECKING:
     import gymnasium
@@ -34,6 +34,7 @@ def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, A
     """
     from polytask_policy.checkpoint import CheckpointError
     from polytask_policy.text import TextModelError
+    from polytask_trainer import methods
     from polytask_trainer.distill_data import DistillError
     from polytask_trainer.training_state import ResumeError
 
@@ -52,6 +53,8 @@ def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, A
                 return _run(job, progress, should_stop)
         with _alone_in(Path(job.output).expanduser()):
             if isinstance(job, LearnJob):
+                if job.method not in ("", POLYTASK):
+                    return methods.learn(job, progress, should_stop)
                 return _learn(job, progress, should_stop)
             if isinstance(job, AssimilateJob):
                 return _assimilate(job, progress, should_stop)

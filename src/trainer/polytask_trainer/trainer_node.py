@@ -16,7 +16,7 @@ from polytask_robot_io import params
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
 from polytask_sim_bridge.suites import SUITES
-from polytask_trainer.jobs import DistillJob, LearnJob
+from polytask_trainer.jobs import POLYTASK, DistillJob, LearnJob
 from polytask_trainer.worker import GRACE, Ending, Worker
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class TrainerNode(Node):
 
     def _learn(self, handle: ServerGoalHandle) -> None:
         goal = handle.request
-        missing = [name for name in ("task", "demonstrations", "output") if not getattr(goal, name)]
+        needed = ("task", "output") if goal.method not in ("", POLYTASK) else ("task", "demonstrations", "output")
+        missing = [name for name in needed if not getattr(goal, name)]
         job = LearnJob(
             task=goal.task,
             demonstrations=goal.demonstrations,
@@ -112,6 +113,8 @@ class TrainerNode(Node):
             settings=self._settings,
             through_topics=self._through_topics,
             namespace=self.get_namespace(),
+            method=goal.method,
+            with_tasks=tuple(goal.with_tasks),
         )
         self._begin(handle, LearnTask, job, missing)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from polytask_policy.checkpoint import write_atomically
 from polytask_trainer.episodes import Rollout
+from polytask_trainer.evaluate import Policy, training_seed
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,32 @@ class Matched:
 def mean_total(trials: Sequence[Matched]) -> float:
     """Mean of the sums of rewards."""
     return sum(one.total for one in trials) / len(trials)
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Episodes that succeeded: start seeds with actions (T, k); and all states (N, n) that were seen in trying."""
+
+    runs: list[tuple[int, NDArray[np.float32]]]
+    states: NDArray[np.float32]
+
+
+def arrivals(policy: Policy, env: gymnasium.Env[Any, Any], seed: int, count: int, tries: int) -> Arrivals:
+    """Up to ``count`` successes of a policy, each cut at its success, in at most ``tries`` training starts."""
+    runs, states = list[tuple[int, NDArray[np.float32]]](), []
+    for start in (training_seed(seed, number) for number in range(tries)):
+        if len(runs) == count:
+            break
+        observation, info = env.reset(seed=start)
+        actions, over = [], False
+        while not (over or info["success"]):
+            states.append(observation["state"])
+            actions.append(policy(observation["state"]))
+            observation, _, terminated, truncated, info = env.step(actions[-1])
+            over = terminated or truncated
+        if info["success"]:
+            runs.append((start, np.stack(actions)))
+    return Arrivals(runs, np.stack(states))
 
 
 def goal_pictures(env: gymnasium.Env[Any, Any], runs: Sequence[tuple[int, NDArray[np.float32]]]) -> NDArray[np.uint8]:

@@ -22,6 +22,16 @@ class Reward(str, Enum):
     environment = "environment"
 
 
+class Method(str, Enum):
+    """How tasks are learned; all but the first learn several together, from the suite's own reward."""
+
+    polytask = "polytask"
+    auxdistill = "auxdistill"
+    ot_regularised = "ot_regularised"
+    distral = "distral"
+    separate = "separate"
+
+
 class Variant(str, Enum):
     """How a policy learns one more task."""
 
@@ -91,16 +101,38 @@ def learn(
     warm_start: Annotated[
         Path | None, typer.Option(help="Unified policy whose skill the experts begin with, in place of nothing.")
     ] = None,
+    method: Annotated[
+        Method, typer.Option(help="The others need no demonstrations and learn all tasks together; see docs.")
+    ] = Method.polytask,
 ) -> None:
     """Learn an expert for each task from its demonstrations, by imitation and then reinforcement.
 
     The reward is likeness to the demonstration; the environment's is not looked at. Stopped at any moment, also by
     kill -9, the same command carries on from the last checkpoint. Curves: `tensorboard --logdir runs`.
 
-    With --into, a unified policy learns the tasks too and forgets none; see docs/lifelong.md.
+    With --into, a unified policy learns the tasks too and forgets none; see docs/lifelong.md. With --method, tasks are
+    learned together, from the suite's own reward: `--suite pocket_house --method auxdistill rearrange-hard`.
     """
     from polytask_trainer.jobs import AssimilateJob, LearnJob
 
+    if method is not Method.polytask:
+        if through_topics or into or warm_start or reward is Reward.ot:
+            fail(f"method {method.value} learns in process from the suite's own reward: give no other way")
+        folder = output / task[0] if method is Method.auxdistill else output
+        together = LearnJob(
+            task=task[0],
+            demonstrations="",
+            output=str(folder),
+            suite=suite,
+            steps=steps,
+            seed=seed,
+            settings=str(settings or ""),
+            method=method.value,
+            with_tasks=tuple(task[1:]),
+        )
+        [result] = run_all({f"learning {', '.join(task)}": together}).values()
+        console.print(f"{method.value} after {result['steps']} steps: {folder}", soft_wrap=True)
+        return
     if through_topics and parallel > 1:
         fail("one simulator cannot be stepped by several learners: leave out --parallel or --through-topics")
     online = variant is Variant.online

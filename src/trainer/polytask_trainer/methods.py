@@ -1,0 +1,113 @@
+"""Methods that learn several tasks together, by name: AuxDistill, OT-regularised learning, and its baselines.
+
+They learn from the suite's own reward, without demonstrations, and write run folders of experts as `learn` does, which
+`distill` makes one policy of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from polytask_trainer.inputs import settings_file
+from polytask_trainer.jobs import METHODS, LearnJob
+from polytask_trainer.trials import arrivals, goal_pictures, write_npz
+
+if TYPE_CHECKING:
+    from polytask_policy.expert import ExpertPolicy
+
+PICTURES, TRIES = 10, 20
+"""Pictures of results of an expert, and the episodes in which they are looked for."""
+
+Progress = Callable[[dict[str, Any]], None]
+ShouldStop = Callable[[], bool]
+
+
+def learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
+    """Learn a job's tasks by its method; gives what ``run_job.run`` does.
+
+    A job without settings has ``SUITE_auxdistill`` or ``SUITE_together`` in config/trainer. Raises ValueError for what
+    the method cannot do.
+    """
+    if job.method not in METHODS:
+        raise ValueError(f"there is no method '{job.method}'; there are: {', '.join(METHODS)}")
+    if job.through_topics or job.policy or job.reward == "ot":
+        raise ValueError(
+            f"method {job.method} learns in process from the suite's own reward: leave out through_topics, a policy to "
+            "begin with, and the reward"
+        )
+    path = settings_file(job.settings, f"{job.suite}_{'auxdistill' if job.method == 'auxdistill' else 'together'}")
+    said: dict[str, Any] = {"seed": job.seed, **({"steps": job.steps} if job.steps else {})}
+    if job.method == "auxdistill":
+        return _auxdistill(job, path, said, on_progress, should_stop)
+    return _together(job, path, {**said, "method": job.method}, on_progress, should_stop)
+
+
+def _auxdistill(
+    job: LearnJob, path: Path | None, said: dict[str, Any], on_progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """The main task with its auxiliary ones; the output folder becomes the run folder of the main task's expert."""
+    from polytask_trainer.auxdistill.config import load_auxdistill_config
+    from polytask_trainer.auxdistill.students import learn_expert
+
+    if path is None:
+        raise ValueError(f"which tasks help which is for settings to say: there is no {job.suite}_auxdistill")
+    tasks = {"main": job.task, **({"auxiliaries": job.with_tasks} if job.with_tasks else {})}
+    done = learn_expert(
+        load_auxdistill_config(path, **said, **tasks),
+        job.suite,
+        Path(job.output).expanduser(),
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    return {"finished": done.finished, "steps": done.steps, "seconds": done.seconds, "output": job.output}
+
+
+def _together(
+    job: LearnJob, path: Path | None, said: dict[str, Any], on_progress: Progress, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """All tasks on equal terms; each gets a run folder in the output folder, where its actions are continuous."""
+    from polytask_robot_io.embodiment import Embodiment
+    from polytask_sim_bridge.suites import EMBODIMENTS
+    from polytask_trainer.inputs import describe
+    from polytask_trainer.ot_regularised.config import tasks_config
+    from polytask_trainer.ot_regularised.learn import learn_tasks
+    from polytask_trainer.ot_regularised.suites import expert, make_learner
+
+    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
+    config = tasks_config({**data, **said}, str(path or "settings"))
+    output, tasks = Path(job.output).expanduser(), (job.task, *job.with_tasks)
+    learner = make_learner(config, job.suite, tasks)
+    try:
+        finished = learn_tasks(
+            learner,
+            output / "training",
+            on_progress=lambda report: on_progress({"phase": job.method, **report}),
+            should_stop=should_stop,
+        )
+        if finished and not learner.discrete:
+            for index, task in enumerate(tasks):
+                description = describe(job.suite, task, Embodiment.load(EMBODIMENTS[job.suite]))
+                _write_expert(expert(learner, index, description), output / task, job.seed, learner.step)
+    finally:
+        learner.env.close()
+    return {"finished": finished, "steps": learner.step, "output": job.output}
+
+
+def _write_expert(expert: ExpertPolicy, folder: Path, seed: int, steps: int) -> None:
+    """Write a run folder as `learn` does; without pictures of results where the expert never succeeds."""
+    from polytask_sim_bridge.suites import make_env
+
+    env = make_env(expert.description.suite, expert.task)
+    try:
+        tried = arrivals(expert.act, env, seed, PICTURES, TRIES)
+        folder.mkdir(parents=True, exist_ok=True)
+        if tried.runs:
+            write_npz(folder / "goal_images.npz", images=goal_pictures(env, tried.runs))
+    finally:
+        env.close()
+    write_npz(folder / "replay.npz", states=tried.states)
+    expert.save(folder, seed=seed, steps=steps)
