@@ -89,10 +89,12 @@ class DiscretePolicy(nn.Module):
         """Actions int64 (M, B)."""
         logits = self.layers(states)
         if greedy:
-            return logits.argmax(-1)
+            chosen: Tensor = logits.argmax(-1)
+            return chosen
         # The largest of logits with Gumbel noise is a sample of the softmax.
         noise = torch.empty_like(logits).exponential_(generator=generator).log_()
-        return (logits - noise).argmax(-1)
+        drawn: Tensor = (logits - noise).argmax(-1)
+        return drawn
 
 
 class ContinuousPolicy(nn.Module):
@@ -152,4 +154,5 @@ class Critics(nn.Module):
         """Values for states (M, B, n) and, unless they are discrete, actions (M, B, k)."""
         x = states if actions is None else torch.cat([states, actions], dim=-1)
         found: Tensor = self.layers(torch.cat([x, x]))
-        return found.unflatten(0, (2, self._agents))
+        pairs: Tensor = found.unflatten(0, (2, self._agents))  # type: ignore[no-untyped-call]
+        return pairs

@@ -61,7 +61,8 @@ def pair_points(states: Points, actions: NDArray[np.generic], kinds: int, weight
 
 def places(steps: int, points: int) -> NDArray[np.int64]:
     """Which step each of ``points`` evenly spaced points of a trajectory of ``steps`` is, int64 (points,)."""
-    return np.rint(np.linspace(0, steps - 1, points)).astype(np.int64)
+    found: NDArray[np.int64] = np.rint(np.linspace(0, steps - 1, points)).astype(np.int64)
+    return found
 
 
 class Pool:
@@ -92,4 +93,5 @@ class Pool:
         other = self.draw(torch.tensor(agents).repeat_interleave(count), generator)
         found = proxy_rewards(own, other, self.config).unflatten(0, (len(agents), count))
         best = found.sum(2).argmax(1)
-        return found[torch.arange(len(agents)), best]
+        kept: Tensor = found[torch.arange(len(agents)), best]
+        return kept
