@@ -74,11 +74,16 @@ class LearnConfig:
 
 def load_learn_config(path: Path | str, **overrides: Any) -> LearnConfig:
     """Read a YAML file into a LearnConfig; ``overrides`` replace top-level entries. Raises ConfigError."""
+    return learn_config(read_yaml(path, overrides), str(path))
+
+
+def read_yaml(path: Path | str, overrides: Mapping[str, Any]) -> Any:
+    """What a YAML file says; of a mapping, ``overrides`` replace entries. Raises ConfigError."""
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
-    return learn_config({**data, **overrides} if isinstance(data, Mapping) else data, str(path))
+    return {**data, **overrides} if isinstance(data, Mapping) else data
 
 
 def learn_config(data: Any, where: str = "settings") -> LearnConfig:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from polytask_trainer.inputs import settings_file
 from polytask_trainer.jobs import METHODS, LearnJob
 from polytask_trainer.trials import arrivals, goal_pictures, write_npz
@@ -73,12 +71,11 @@ def _together(
     from polytask_robot_io.embodiment import Embodiment
     from polytask_sim_bridge.suites import EMBODIMENTS
     from polytask_trainer.inputs import describe
-    from polytask_trainer.ot_regularised.config import tasks_config
+    from polytask_trainer.ot_regularised.config import load_tasks_config, tasks_config
     from polytask_trainer.ot_regularised.learn import learn_tasks
     from polytask_trainer.ot_regularised.suites import expert, make_learner
 
-    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
-    config = tasks_config({**data, **said}, str(path or "settings"))
+    config = load_tasks_config(path, **said) if path else tasks_config(said)
     output, tasks = Path(job.output).expanduser(), (job.task, *job.with_tasks)
     learner = make_learner(config, job.suite, tasks)
     try:

@@ -3,14 +3,18 @@ from pathlib import Path
 
 import pytest
 
+from polytask_trainer.auxdistill.config import load_auxdistill_config
 from polytask_trainer.config import ConfigError, LearnConfig, learn_config, load_learn_config
+from polytask_trainer.ot_regularised.config import load_tasks_config
 
 SHIPPED = Path(__file__).parents[3] / "config" / "trainer"
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_settings_are_read(path: Path) -> None:
-    assert load_learn_config(path, seed=7).seed == 7
+    readers = {"auxdistill": load_auxdistill_config, "together": load_tasks_config}
+    read = readers.get(path.stem.rsplit("_", 1)[-1], load_learn_config)
+    assert read(path, seed=7).seed == 7
 
 
 def test_there_are_shipped_settings() -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from polytask_trainer.config import ConfigError, read_settings
+from polytask_trainer.config import read_settings, read_yaml
 
 RELEVANCES = ("none", "oracle", "classifier", "value")
 
@@ -114,11 +111,5 @@ class AuxDistillConfig:
 
 def load_auxdistill_config(path: Path, **overrides: Any) -> AuxDistillConfig:
     """Read a YAML file; ``overrides`` replace its entries. Raises ConfigError."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
-    made: AuxDistillConfig = read_settings(
-        AuxDistillConfig, {**data, **overrides} if isinstance(data, Mapping) else data, str(path)
-    )
+    made: AuxDistillConfig = read_settings(AuxDistillConfig, read_yaml(path, overrides), str(path))
     return made

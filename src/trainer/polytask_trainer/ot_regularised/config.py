@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-from polytask_trainer.config import ConfigError, read_settings
+from polytask_trainer.config import ConfigError, read_settings, read_yaml
 
 
 @dataclass(frozen=True)
@@ -117,3 +118,8 @@ def tasks_config(data: Any, where: str = "settings") -> TasksConfig:
     made: TasksConfig = read_settings(TasksConfig, own, where)
     read = {name: read_settings(kind, data[name], f"{where}: {name}") for name, kind in parts.items() if name in data}
     return dataclasses.replace(made, **read)
+
+
+def load_tasks_config(path: Path, **overrides: Any) -> TasksConfig:
+    """Read a YAML file; ``overrides`` replace its entries. Raises ConfigError."""
+    return tasks_config(read_yaml(path, overrides), str(path))
