@@ -7,7 +7,7 @@ this leaves is measured by :func:`write_expert`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.state import load_policy
 from polytask_trainer.cloning import units
 from polytask_trainer.evaluate import evaluate, evaluation_seeds, training_seed
-from polytask_trainer.trials import goal_pictures, write_npz
+from polytask_trainer.trials import arrivals, goal_pictures, write_npz
 
 Floats = NDArray[np.float32]
 
@@ -136,7 +136,7 @@ def write_expert(
     env = make_env(suite, task)
     try:
         found = evaluate(expert.act, env, evaluation_seeds(episodes)).rate
-        runs = arrivals(expert.act, env, config, episodes)
+        runs = arrivals(expert.act, env, config.seed, config.pictures, episodes).runs
         if not runs:
             raise ValueError(f"the student of '{task}' never succeeded: its teacher in {folder} has to be better")
         output.mkdir(parents=True, exist_ok=True)
@@ -146,22 +146,3 @@ def write_expert(
     write_npz(output / "replay.npz", states=states)
     expert.save(output, seed=config.seed, success=found)
     return found
-
-
-def arrivals(
-    act: Callable[[Floats], Floats], env: Any, config: StudentConfig, most: int
-) -> Sequence[tuple[int, Floats]]:
-    """Start seeds and actions (T, k) of the first successes, at most ``config.pictures`` of them in ``most`` tries."""
-    runs = []
-    for start in map(partial(training_seed, config.seed), range(most)):
-        observation, info = env.reset(seed=start)
-        actions, over = [], False
-        while not (over or info["success"]):
-            actions.append(act(observation["state"]))
-            observation, _, terminated, truncated, info = env.step(actions[-1])
-            over = terminated or truncated
-        if info["success"]:
-            runs.append((start, np.stack(actions)))
-        if len(runs) == config.pictures:
-            break
-    return runs

@@ -22,7 +22,7 @@ from polytask_trainer.ot_regularised.collect import Memory, Round, play
 from polytask_trainer.ot_regularised.config import TasksConfig
 from polytask_trainer.ot_regularised.proxy import Pool, pair_points, places
 from polytask_trainer.ot_regularised.sac import Sac
-from polytask_trainer.training_state import ResumeError
+from polytask_trainer.training_state import ResumeError, load_moments, moments, under
 
 KIND = "tasks-training"
 
@@ -161,8 +161,7 @@ class TasksLearner:
             if (network := getattr(self.agents, name)) is not None:
                 tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
         for name, optimizer in self.agents.optimizers.items():
-            for index, entry in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in entry.items()}
+            tensors |= {f"optimizer.{name}.{key}": value for key, value in moments(optimizer).items()}
         tensors |= {f"memory.{key}": value for key, value in self.memory.to_tensors().items()}
         if self.pool is not None:
             tensors |= {"pool.points": self.pool.points, "pool.counts": self.pool.counts}
@@ -180,24 +179,15 @@ class TasksLearner:
         self.agents.log_alpha.data.copy_(tensors["log_alpha"])
         for name in ("policy", "critics", "target", "prior"):
             if (network := getattr(self.agents, name)) is not None:
-                network.load_state_dict(_under(tensors, name))
+                network.load_state_dict(under(tensors, name))
         for name, optimizer in self.agents.optimizers.items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in _under(tensors, f"optimizer.{name}").items():
-                index, entry = key.split(".", 1)
-                state.setdefault(int(index), {})[entry] = value
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.memory.from_tensors(_under(tensors, "memory"))
+            load_moments(optimizer, under(tensors, f"optimizer.{name}"))
+        self.memory.from_tensors(under(tensors, "memory"))
         if "pool.points" in tensors:
             self.pool = Pool(self._count, len(self.tasks), tensors["pool.points"].shape[-1], self.config.transport)
             self.pool.points, self.pool.counts = tensors["pool.points"], tensors["pool.counts"]
         self.rounds, self._owed, self.curve = meta["rounds"], meta["updates"], meta["curve"]
         return True
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    start = len(prefix) + 1
-    return {key[start:]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
 
 
 def learn_tasks(
