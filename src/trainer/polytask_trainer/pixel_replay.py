@@ -78,11 +78,7 @@ class PixelReplay:
 
     def sample(self, batch_size: int, generator: torch.Generator) -> PixelBatch:
         """Draw transitions uniformly, with replacement. Returns and discounts are those of :class:`Replay`."""
-        slots = torch.tensor(self.kept) % self.ring
-        ends = self._lengths[slots].cumsum(0)
-        drawn = torch.randint(int(ends[-1]), (batch_size,), generator=generator)
-        which = torch.searchsorted(ends, drawn, right=True)
-        slot, t = slots[which], drawn - (ends - self._lengths[slots])[which]
+        slot, t = self._drawn(batch_size, generator)
         covered = torch.minimum(self._lengths[slot] - t, torch.tensor(self.n_step))
         # Rewards after an episode's end are zero.
         reach = t[:, None] + torch.arange(self.n_step)
@@ -99,6 +95,14 @@ class PixelReplay:
             pictures,
             next_pictures,
         )
+
+    def _drawn(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Slots and steps (B,) of transitions, uniformly."""
+        slots = torch.tensor(self.kept) % self.ring
+        ends = self._lengths[slots].cumsum(0)
+        drawn = torch.randint(int(ends[-1]), (batch_size,), generator=generator)
+        which = torch.searchsorted(ends, drawn, right=True)
+        return slots[which], drawn - (ends - self._lengths[slots])[which]
 
     def _pictures(self, slot: Tensor, t: Tensor) -> Tensor:
         first = (slot * self.store.length).numpy()

@@ -142,11 +142,16 @@ class DDPG:
         q = self.critic(states, batch.action)
         loss = (q - y).square().mean(1).sum()  # Eq. 7
         self.critic_optimizer.zero_grad()
-        loss.backward()
+        log = self._critic_gradient(loss, batch)
         self.critic_optimizer.step()
         with torch.no_grad():
             _follow(self.target, self.critic, self.config.critic_rate)
-        return {"critic_loss": loss.detach(), "q": y.mean()}
+        return {"critic_loss": loss.detach(), "q": y.mean(), **log}
+
+    def _critic_gradient(self, loss: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Add the gradient of Eq. 7; gives what there is to log of it."""
+        loss.backward()
+        return {}
 
     def _update_actor(self, states: Tensor) -> dict[str, Tensor]:
         config = self.config

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polytask_policy.pixel_networks import PixelActor
-from polytask_trainer.agents.ddpg import DDPG, AgentConfig, _follow
+from polytask_trainer.agents.ddpg import DDPG, AgentConfig
 from polytask_trainer.auxiliary.joint import Auxiliary
 from polytask_trainer.auxiliary.replay import SteppedBatch
 from polytask_trainer.pixel_config import PictureConfig
@@ -94,23 +94,14 @@ class DrQv2(DDPG):
             log |= self._update_actor(seen.detach())
         return log
 
-    def _update_critic(self, batch: PixelBatch, seen: Tensor, next_seen: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
-        """With auxiliary losses one step of all; ``batch`` is a :class:`SteppedBatch` then."""
+    def _critic_gradient(self, loss: Tensor, batch: PixelBatch) -> dict[str, Tensor]:  # type: ignore[override]
+        """With auxiliary losses that of all together; ``batch`` is a :class:`SteppedBatch` then."""
         if self.auxiliary is None:
-            return super()._update_critic(batch, seen, next_seen)
+            return super()._critic_gradient(loss, batch)
         assert isinstance(batch, SteppedBatch)
-        with torch.no_grad():
-            smoothed = self._smoothed(torch.tanh(self.actor.layers(next_seen)))
-            y = batch.reward + batch.discount * self.target(next_seen, smoothed).amin(0)  # Eq. 8
-        loss = (self.critic(seen, batch.action) - y).square().mean(1).sum()  # Eq. 7
         now = batch.pictures[:, : batch.after.shape[1]]  # without a goal's picture
         before, after = random_shift(torch.cat([now, batch.after], dim=1), self.generator).chunk(2, dim=1)
-        self.critic_optimizer.zero_grad()
-        log = self.auxiliary.backward(loss, self.actor.encoder, before, after, batch.action)
-        self.critic_optimizer.step()
-        with torch.no_grad():
-            _follow(self.target, self.critic, self.config.critic_rate)
-        return {"critic_loss": loss.detach(), "q": y.mean(), **log}
+        return self.auxiliary.backward(loss, self.actor.encoder, before, after, batch.action)
 
     def _see(self, states: Tensor, pictures: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, self._bf16):

@@ -69,11 +69,7 @@ class HindsightReplay(PixelReplay):
 
     def sample(self, batch_size: int, generator: torch.Generator) -> SteppedBatch:
         """Draw transitions uniformly: the reward is -1 until the goal is reached, which ends it."""
-        slots = torch.tensor(self.kept) % self.ring
-        ends = self._lengths[slots].cumsum(0)
-        drawn = torch.randint(int(ends[-1]), (batch_size,), generator=generator)
-        which = torch.searchsorted(ends, drawn, right=True)
-        slot, t = slots[which], drawn - (ends - self._lengths[slots])[which]
+        slot, t = self._drawn(batch_size, generator)
         share, relabelled = torch.rand(2, batch_size, generator=generator)
         later = t + 1 + (share * (self._lengths[slot] - t)).long()
         goal = torch.where(relabelled < RELABELLED, later, self.store.length - 1)

@@ -8,9 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from polytask_trainer.config import ConfigError, read_settings
+from polytask_trainer.config import ConfigError, read_settings, read_yaml
 from polytask_trainer.experiments import EXPERIMENTS
 from polytask_trainer.experiments.run import Run
 
@@ -34,10 +32,7 @@ def settings_folder() -> Path:
 def read_budget(name: str, budget: str, kind: type[Any]) -> Any:
     """Read section ``budget`` of ``config/experiments/NAME.yaml`` into the dataclass ``kind``. Raises ConfigError."""
     path = settings_folder() / f"{name}.yaml"
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+    data = read_yaml(path, {})
     if not isinstance(data, dict) or budget not in data:
         raise ConfigError(f"{path}: has no budget '{budget}'")
     return read_settings(kind, data[budget], f"{path}: {budget}")
