@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,11 @@ from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.relevance import Relevance, make_relevance
 from polytask_trainer.auxdistill.rollout import Player, Rollout
 from polytask_trainer.auxdistill.state import Log, Training, save_policy
+from polytask_trainer.learner import LearnResult
 
 FIRST_START = 1_000_000
 """Training draws its starts from here on; see docs/experiments.md."""
 STARTS_PER_SEED = 10_000_000
-
-
-@dataclass(frozen=True)
-class AuxDistillResult:
-    """How a training ended."""
-
-    finished: bool
-    steps: int
-    seconds: float
 
 
 def learn_auxdistill(
@@ -39,7 +30,7 @@ def learn_auxdistill(
     *,
     on_progress: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> AuxDistillResult:
+) -> LearnResult:
     """Learn all tasks at once and write the run folder ``output``.
 
     ``env_factory`` makes a batch of environments, with automatic resets in the same step, from the task of each. The
@@ -65,7 +56,7 @@ def learn_auxdistill(
     total = config.updates * config.num_envs * config.sequence
     resumed = training.load()
     if resumed is not None and has_checkpoint(output):
-        return AuxDistillResult(True, total, 0.0)
+        return LearnResult(True, total, 0.0)
     first = resumed or 0
     log = Log(output, first, config, on_progress, began)
     try:
@@ -75,7 +66,7 @@ def learn_auxdistill(
                 start = FIRST_START + STARTS_PER_SEED * config.seed + update // config.restart * config.num_envs
                 player.restart(policy, start)
             if should_stop is not None and should_stop():
-                return AuxDistillResult(False, update * config.num_envs * config.sequence, time.monotonic() - began)
+                return LearnResult(False, update * config.num_envs * config.sequence, time.monotonic() - began)
             optimizer.param_groups[0]["lr"] = config.learning_rate * (1.0 - update / config.updates)
             rollout = player.play(policy, config.sequence)
             weight = config.weight(update)
@@ -85,7 +76,7 @@ def learn_auxdistill(
         log.close()
         env.close()
     save_policy(output, policy, config)
-    return AuxDistillResult(True, total, time.monotonic() - began)
+    return LearnResult(True, total, time.monotonic() - began)
 
 
 def improve(

@@ -21,11 +21,12 @@ from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
 from polytask_trainer.agents.bc import CloningConfig, clone, state_scales
 from polytask_trainer.auxdistill.config import AuxDistillConfig
-from polytask_trainer.auxdistill.learn import AuxDistillResult, learn_auxdistill
+from polytask_trainer.auxdistill.learn import learn_auxdistill
 from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.state import load_policy
 from polytask_trainer.cloning import units
 from polytask_trainer.evaluate import evaluate, evaluation_seeds, training_seed
+from polytask_trainer.learner import LearnResult
 from polytask_trainer.trials import arrivals, goal_pictures, write_npz
 
 Floats = NDArray[np.float32]
@@ -98,7 +99,7 @@ def learn_expert(
     episodes: int = 50,
     on_progress: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
-) -> AuxDistillResult:
+) -> LearnResult:
     """Learn ``config.main`` with its auxiliary tasks; ``output`` becomes the run folder of an expert like any other.
 
     The recurrent policy is in ``output/recurrent``. Resumes as `learn_auxdistill` does; raises as it and
