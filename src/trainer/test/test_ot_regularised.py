@@ -99,16 +99,29 @@ def test_partners_are_of_other_agents_of_the_group_and_similar_ones_are_nearer()
     pool = Pool(6, 3, 1, config)
     for agent in range(6):
         for _ in range(4 if agent == 1 else 2):
-            pool.add(agent, np.full((2, 1), float(agent)))
+            pool.add(agent, np.full((2, 1), float(agent)), 0.0)
     generator = torch.Generator().manual_seed(0)
     for agent in range(6):
-        drawn = pool.draw(torch.full((60,), agent), generator)[:, 0, 0].unique().tolist()
+        drawn = pool.draw(torch.full((60,), agent), generator)[0][:, 0, 0].unique().tolist()
         assert drawn == [other for other in range(agent // 3 * 3, agent // 3 * 3 + 3) if other != agent]
     near = Pool(6, 3, 1, dataclasses.replace(config, pairing="similar"))
-    near.points, near.counts = pool.points, pool.counts
+    near.points, near.weights, near.counts = pool.points, pool.weights, pool.counts
     rewards = near.rewards([0] * 20, [np.full((2, 1), 0.9)] * 20, generator)
     expected = config.sigma * math.exp(-config.beta * 0.1)
     assert (rewards > expected - 1e-6).float().mean() > 0.9, "one of eight is nearly always agent 1's"
+
+
+def test_partners_by_return_are_those_that_earned_something():
+    config = dataclasses.replace(TRANSPORT, points=2, pool=2, pairing="return")
+    pool = Pool(4, 2, 1, config)
+    for agent, earned in ((0, 0.0), (1, 0.0), (2, 1.0), (3, 0.0), (2, 0.0)):
+        pool.add(agent, np.full((2, 1), 10.0 * agent + earned), earned)
+    generator = torch.Generator().manual_seed(0)
+    points, there = pool.draw(torch.tensor([3] * 20 + [0, 1, 2]), generator)
+    assert points[:20].unique().tolist() == [21.0]
+    assert there.tolist() == [True] * 20 + [False] * 3
+    rewards = pool.rewards([0, 3], [np.zeros((2, 1)), np.full((2, 1), 21.0)], generator)
+    assert rewards.tolist() == [[config.sigma] * 2, [config.sigma] * 2], "nobody to be unlike, and nothing unlike"
 
 
 def batch_of_one(agents=1, reward=1.0, terminated=False):
@@ -193,18 +206,15 @@ def test_agents_of_a_stack_learn_as_if_alone():
     assert not torch.equal(pair.policy.layers.rows[1], alone.policy.layers.rows[0])
 
 
-@pytest.mark.parametrize("cell_of_goal", [True, False])
-def test_arriving_is_worth_more_than_any_bonus_for_wandering(cell_of_goal):
-    """Cell 0: action 1 arrives and earns 1, action 0 stays, with the highest proxy reward, which is large here."""
-    agent = made(bonus=5.0)
-    if not cell_of_goal:
-        agent.end_value = lambda: torch.zeros(1, 1)  # the plain sum of the rewards
-    rows = torch.tensor([[0, 0]])
-    batch = Batch(rows, torch.tensor([[0, 1]]), torch.tensor([[5.0, 6.0]]), rows, torch.tensor([[False, True]]))
-    for _ in range(300):
-        agent.update(batch)
-    arrives = agent.policy.choices(torch.tensor([[0]]), agent.generator).probability[0, 0, 1].item()
-    assert (arrives > 0.9) if cell_of_goal else (arrives < 0.1)
+@pytest.mark.parametrize("sharing", [True, False])
+def test_what_is_learned_from_is_never_a_reason_not_to_arrive(sharing):
+    """Rewards in memory: the environment's, less the cost of a step, less what proxy rewards are below sigma."""
+    method = "ot_regularised" if sharing else "separate"
+    found = learner(method, step_cost=0.1)
+    played = found.round()
+    kept = found.memory.to_tensors()["rewards"] - found._by_agent(played.rewards)[:, -found.config.replay :]
+    assert float(kept.max()) <= -0.1 + 1e-6
+    assert bool((kept < -0.1 - 1e-3).any()) == sharing
 
 
 def test_continuous_agents_find_the_best_action():
@@ -269,7 +279,7 @@ def test_proxy_rewards_of_a_round_fill_every_step():
     played = found.round()
     rewards = found.proxy(played)
     assert rewards.shape == played.rewards.shape
-    assert bool(((rewards > 0.0) & (rewards < TRANSPORT.sigma)).all())
+    assert bool(((rewards > 0.0) & (rewards <= TRANSPORT.sigma)).all())
     assert np.array(found.curve[0]["success"]).shape == (2, 2)
 
 

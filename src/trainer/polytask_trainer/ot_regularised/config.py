@@ -58,13 +58,15 @@ class TransportConfig:
     """Points of a trajectory in the plan, evenly spaced in time: any number of trajectories solve as one batch."""
     pool: int = 32
     """Latest trajectories of each task with which the others are paired."""
-    pairing: Literal["random", "similar"] = "random"
-    """With a trajectory of another task drawn at random (paper), or with the nearest of ``candidates`` so drawn."""
+    pairing: Literal["random", "similar", "return"] = "random"
+    """With a trajectory of another task drawn at random (paper), with the nearest of ``candidates`` so drawn, or drawn in
+    proportion to the return that it earned: where only the goal pays, with one that got there, and until there is one
+    with none."""
     candidates: int = 4
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for name, allowed in (("cost", ("euclidean", "squared")), ("pairing", ("random", "similar"))):
+        for name, allowed in (("cost", ("euclidean", "squared")), ("pairing", ("random", "similar", "return"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"transport.{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         for name in ("sigma", "beta", "epsilon", "points", "pool", "candidates"):
@@ -87,6 +89,8 @@ class TasksConfig:
     """Updates (of all agents together) per environment step of a task."""
     replay: int = 30_000
     """Latest transitions of each task that are learned from."""
+    step_cost: float = 0.0
+    """Taken from every reward. Critics begin as if nothing cost anything, so it drives agents to where they have not been."""
     distral_share: float = 0.5
     """Distral's alpha = c_KL / (c_KL + c_Ent): how much of the regularisation is towards the shared policy."""
     seed: int = 0
@@ -105,6 +109,8 @@ class TasksConfig:
         for name in ("steps", "environments", "updates_per_step", "replay", "repetitions"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        if not self.step_cost >= 0.0:
+            raise ValueError(f"step_cost must not be negative, not {self.step_cost}")
         if not 0.0 <= self.distral_share < 1.0:
             raise ValueError(f"distral_share must lie in [0, 1), not {self.distral_share}")
 

@@ -66,7 +66,6 @@ class TasksLearner:
             self.generator,
             group=len(tasks),
             share=config.distral_share if config.method == "distral" else 0.0,
-            bonus=config.transport.sigma if config.method == "ot_regularised" else 0.0,
         )
         self.memory = Memory(config.replay)
         self.pool: Pool | None = None
@@ -91,9 +90,9 @@ class TasksLearner:
     def round(self) -> Round:
         """Play a round, remember it with its proxy rewards, update; gives it."""
         played = self.play()
-        rewards = played.rewards
+        rewards = played.rewards - np.float32(self.config.step_cost)
         if self.config.method == "ot_regularised":
-            rewards = rewards + self.proxy(played)
+            rewards = rewards + self.proxy(played) - np.float32(self.config.transport.sigma)
         self.memory.add(
             states=self._by_agent(self._see(played.states)),
             actions=self._by_agent(played.actions),
@@ -127,7 +126,10 @@ class TasksLearner:
         return {name: values.reshape(shape).mean(2).round(4).tolist() for name, values in sums.items()}
 
     def proxy(self, played: Round) -> NDArray[np.float32]:
-        """Proxy rewards float32 (L, B): every episode is paired with a whole one of another task, this round's too."""
+        """Proxy rewards float32 (L, B): every episode is paired with a whole one of another task, this round's too.
+
+        They are sigma where there is nothing to be paired with, so that nobody pays for being unlike it.
+        """
         config = self.config.transport
         agents, points, where = [], [], []
         for environment, steps, whole in played.episodes():
@@ -140,7 +142,7 @@ class TasksLearner:
             if self.pool is None:
                 self.pool = Pool(self._count, len(self.tasks), pairs.shape[1], config)
             if whole:
-                self.pool.add(agent, points[-1])
+                self.pool.add(agent, points[-1], float(played.rewards[steps, environment].sum()))
         assert self.pool is not None
         found = self.pool.rewards(agents, points, self.generator).numpy()
         rewards = np.zeros(played.rewards.shape, np.float32)
@@ -164,7 +166,8 @@ class TasksLearner:
             tensors |= {f"optimizer.{name}.{key}": value for key, value in moments(optimizer).items()}
         tensors |= {f"memory.{key}": value for key, value in self.memory.to_tensors().items()}
         if self.pool is not None:
-            tensors |= {"pool.points": self.pool.points, "pool.counts": self.pool.counts}
+            tensors |= {"pool.points": self.pool.points, "pool.weights": self.pool.weights}
+            tensors["pool.counts"] = self.pool.counts
         meta = {"kind": KIND, "identity": self.identity(), "rounds": self.rounds, "updates": self._owed}
         save_checkpoint(folder, tensors, {**meta, "curve": self.curve})
 
@@ -185,7 +188,8 @@ class TasksLearner:
         self.memory.from_tensors(under(tensors, "memory"))
         if "pool.points" in tensors:
             self.pool = Pool(self._count, len(self.tasks), tensors["pool.points"].shape[-1], self.config.transport)
-            self.pool.points, self.pool.counts = tensors["pool.points"], tensors["pool.counts"]
+            for name in ("points", "weights", "counts"):
+                setattr(self.pool, name, tensors[f"pool.{name}"])
         self.rounds, self._owed, self.curve = meta["rounds"], meta["updates"], meta["curve"]
         return True
 

@@ -9,6 +9,9 @@ and its proxy reward, to be added to the environment's (the paper's Eq. 9),
 
     r_i = sigma exp(-beta s_i T)                    in (0, sigma).
 
+What agents learn from is r_i - sigma, which is never positive: were it, an agent that wanders about for ever could earn
+more than the goal's reward, and arriving would end that. Between trajectories that never end it makes no difference.
+
 s_i T is the mean distance over which the mass of point i travels (P's row sums to 1/T), so that beta is in units of
 the cost alone, whatever the length. The reward falls as s_i grows. Where the paper is quoted as maximising s_i to
 reduce the transport's cost, that can only be meant of the reward; a test holds that coming closer pays.
@@ -72,26 +75,37 @@ class Pool:
         """``size`` is d; each ``group`` agents, one after another, are paired among themselves."""
         self.config, self._group = config, group
         self.points = torch.zeros(agents, config.pool, config.points, size, dtype=torch.float64)
+        self.weights = torch.zeros(agents, config.pool, dtype=torch.float64)
+        """How likely each is drawn."""
         self.counts = torch.zeros(agents, dtype=torch.int64)
 
-    def add(self, agent: int, points: Points) -> None:
-        """Take a trajectory's points (P, d) in place of the agent's oldest."""
-        self.points[agent, int(self.counts[agent]) % self.config.pool] = torch.from_numpy(points)
+    def add(self, agent: int, points: Points, earned: float) -> None:
+        """Take a trajectory's points (P, d), which has ``earned`` this return, in place of the agent's oldest."""
+        place = int(self.counts[agent]) % self.config.pool
+        self.points[agent, place] = torch.from_numpy(points)
+        self.weights[agent, place] = max(earned, 0.0) if self.config.pairing == "return" else 1.0
         self.counts[agent] += 1
 
-    def draw(self, agents: Tensor, generator: torch.Generator) -> Tensor:
-        """A trajectory (B, P, d) of another agent of the group for each of ``agents`` (B,); each must have one."""
-        steps = torch.randint(1, self._group, agents.shape, generator=generator)
-        others = agents - agents % self._group + (agents + steps) % self._group
-        there = self.counts[others].clamp_max(self.config.pool)
-        return self.points[others, (torch.rand(agents.shape, generator=generator) * there).long()]
+    def draw(self, agents: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A trajectory (B, P, d) of another agent of the group for each of ``agents`` (B,), and whether there is one."""
+        own = torch.arange(len(self.counts)) % self._group == agents.unsqueeze(1) % self._group
+        same = torch.arange(len(self.counts)) // self._group == agents.unsqueeze(1) // self._group
+        weights = ((same & ~own).unsqueeze(2) * self.weights).flatten(1)  # (B, agents * pool)
+        there = weights.sum(1) > 0.0
+        drawn = torch.multinomial(weights + ~there.unsqueeze(1), 1, generator=generator).squeeze(1)
+        return self.points.flatten(0, 1)[drawn], there
 
     def rewards(self, agents: Sequence[int], points: Sequence[Points], generator: torch.Generator) -> Tensor:
-        """Proxy rewards (B, P) of trajectories of ``agents``; "similar" pairing takes the best of several partners."""
+        """Proxy rewards (B, P) of trajectories of ``agents``, sigma where there is no other to be paired with; "similar"
+        pairing takes the best of several partners.
+        """
         count = self.config.candidates if self.config.pairing == "similar" else 1
         own = torch.from_numpy(np.stack(points)).repeat_interleave(count, 0)
-        other = self.draw(torch.tensor(agents).repeat_interleave(count), generator)
-        found = proxy_rewards(own, other, self.config).unflatten(0, (len(agents), count))
+        other, there = self.draw(torch.tensor(agents).repeat_interleave(count), generator)
+        found = torch.full(own.shape[:2], self.config.sigma, dtype=torch.float64)
+        if there.any():
+            found[there] = proxy_rewards(own[there], other[there], self.config)
+        found = found.unflatten(0, (len(agents), count))
         best = found.sum(2).argmax(1)
         kept: Tensor = found[torch.arange(len(agents)), best]
         return kept

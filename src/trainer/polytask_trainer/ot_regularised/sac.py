@@ -9,13 +9,12 @@ over agents, and Adam works on each weight by itself. For agent i, with temperat
 share = 0 is SAC. Otherwise alpha = c_KL + c_Ent and share = c_KL / alpha of Distral (Teh et al. 2017, Eq. 1: the reward
 less c_KL log(pi_i / pi_0) + c_Ent log pi_i), and pi_0 is distilled from all pi_i by cross-entropy (their Eq. 6).
 
-**Arriving must not cost the bonuses.** Entropy and proxy reward are positive in every step, so an episode that ends at
-the goal would lose what wandering about goes on to earn: up to (sigma + alpha log C) / (1 - gamma), which may well be
-more than a goal's reward of 1, and the best policy would avoid the goal. What ends in success is therefore worth that
-much (``end_value``), as if the highest bonuses were earned for ever after: no bonus is a reason not to arrive. The
-entropy of C discrete actions is at most log C, and with a shared policy at most (1 - share) log C; continuous
-tasks do not end. Critics begin at that value too: from zero, every place that has been visited would look better than
-any that has not, and nobody would go on.
+**Arriving must not cost the entropy.** It is positive in every step, so an episode that ends at the goal would lose
+what wandering about goes on to earn: up to alpha log C / (1 - gamma), which may well be more than a goal's reward of 1,
+and the best policy would avoid the goal. What ends in success is therefore worth that much (``end_value``), as if the
+highest entropy were earned for ever after. The entropy of C discrete actions is at most log C, and with a shared policy
+at most (1 - share) log C; continuous tasks do not end. Critics begin at that value too: from zero, every place that has
+been visited would look better than any that has not, and nobody would go on.
 """
 
 from __future__ import annotations
@@ -62,12 +61,9 @@ class Sac:
         *,
         group: int = 1,
         share: float = 0.0,
-        bonus: float = 0.0,
     ) -> None:
-        """``sizes``: of a state, or how many cells; how many actions, or size of one. ``bonus``: the most that is added
-        to a reward.
-        """
-        self.config, self.generator, self.discrete, self.share, self.bonus = config, generator, discrete, share, bonus
+        """``sizes``: of a state, or how many cells; how many actions, or size of one."""
+        self.config, self.generator, self.discrete, self.share = config, generator, discrete, share
         self._choices, self._groups = sizes[1] if discrete else 1, agents // group
         kind = DiscretePolicy if discrete else ContinuousPolicy
         self.policy = kind(agents, *sizes, config.hidden, generator)
@@ -120,7 +116,7 @@ class Sac:
     def end_value(self) -> Tensor:
         """The value (M, 1) of having arrived; see above."""
         entropy = (1.0 - self.share) * math.log(self._choices) * self.log_alpha.detach().exp()
-        return (self.bonus + entropy) / (1.0 - self.config.gamma)
+        return entropy / (1.0 - self.config.gamma)
 
     def _values(self, critics: Critics, states: Tensor, actions: Tensor | None) -> Tensor:
         """Both critics' values (2, M, B, C): the networks learn how far they are from ``end_value``."""
