@@ -49,7 +49,7 @@ class AuxDistillConfig:
     """Range of the probability ratio, and of the change of a normalised value."""
     value_weight: float = 0.5
     entropy_weight: float = 1e-3
-    max_gradient: float = 0.5
+    max_gradient: float = 10.0
     """Norm to which gradients are cut."""
     hidden: int = 128
     log_std: float = -1.0

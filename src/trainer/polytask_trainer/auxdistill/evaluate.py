@@ -29,9 +29,10 @@ def trials(
 ) -> Trials:
     """``count`` episodes of ``task``, which is ``number`` to the policy, from start seeds ``first`` on.
 
-    The policy takes its mean actions.
+    Actions are drawn from the policy, as in training: PPO improves the policy with its chances, and what happens by chance
+    in one step in ten, such as letting go at the goal, may never happen by mean actions.
     """
-    env = env_factory([task] * count)
+    env, generator = env_factory([task] * count), torch.Generator().manual_seed(first)
     observation, info = env.reset(seed=first)
     hidden, begins = policy.start(count), torch.ones(count, dtype=torch.bool)
     tasks = torch.full((count,), number)
@@ -40,8 +41,9 @@ def trials(
     while running.any():
         features, hidden = policy.features(torch.from_numpy(observation)[None], begins[None], hidden)
         begins = torch.zeros(count, dtype=torch.bool)
-        mean, _ = policy.action(features[0], tasks)
-        observation, _, terminated, truncated, info = env.step(mean.numpy())
+        mean, log_std = policy.action(features[0], tasks)
+        action = mean + log_std.exp() * torch.randn(mean.shape, generator=generator)
+        observation, _, terminated, truncated, info = env.step(action.numpy())
         length += running
         success |= running & info["success"]
         if "final_stage" in info:

@@ -86,17 +86,25 @@ class TwoScales(nn.Module):
 
 
 class TaskLayer(nn.Module):
-    """A layer that takes features and the task as a one-hot vector: its column of weights is ``task[i]``."""
+    """Two layers, the first with weights of each task's own, which the task, a one-hot vector, chooses.
+
+    With a vector of each task's added to shared weights instead, one task's gradient moved the others' actions: on the
+    house some were not learned together that each alone is learned soon (docs/auxdistill.md).
+    """
 
     def __init__(self, inputs: int, outputs: int, tasks: int) -> None:
         super().__init__()
-        self.features = _linear(inputs, outputs)
-        self.task = nn.Parameter(torch.zeros(tasks, outputs).normal_(std=1.0 / math.sqrt(outputs)))
+        self.task = nn.ModuleList(_linear(inputs, outputs) for _ in range(tasks))
         self.out = _linear(outputs, outputs)
 
     def forward(self, features: Tensor, task: Tensor) -> Tensor:
         """(..., outputs) of features (..., inputs) and task int64, whose shape fits the leading dimensions."""
-        return torch.relu(self.out(torch.relu(self.features(features) + self.task[task])))
+        flat, task = features.flatten(0, -2), task.expand(features.shape[:-1]).flatten()
+        found = flat.new_empty(len(flat), self.out.in_features)
+        for i in task.unique().tolist():
+            own = (task == i).nonzero()[:, 0]
+            found[own] = self.task[i](flat[own])
+        return torch.relu(self.out(torch.relu(found))).unflatten(0, features.shape[:-1])
 
 
 def _linear(inputs: int, outputs: int, gain: float = math.sqrt(2.0)) -> nn.Linear:
