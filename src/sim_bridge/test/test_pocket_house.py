@@ -30,6 +30,12 @@ def house(task="rearrange-hard", **state):
     return batch, world
 
 
+def grip(batch, action):
+    """Close the hand, or open it: at full speed that takes two steps to take effect. What the last one gave."""
+    batch._play(np.array([action]))
+    return batch._play(np.array([action]))
+
+
 def entries(batch, *names):
     state = batch._observe(slice(None))[0]
     return np.array([state[STATE_NAMES.index(name)] for name in names])
@@ -120,14 +126,19 @@ def test_the_fridge_opens_when_its_handle_is_pulled_and_only_then_gives_what_is_
     assert world.hand[0] == pytest.approx(world.thing[0], abs=0.03)
     assert plan.stage(world, slice(None))[0] == plan.OPEN_FRIDGE
 
+    for _ in range(3):
+        batch._play(np.array([OPEN]))
     world.base[0] = (2.0, 1.85)
+    batch._play(np.array([CLOSE]))
+    assert world.held[0] == NOTHING, "the hand is not half closed"
+    assert entries(batch, "gripper.closed")[0] == pytest.approx(0.4)
     batch._play(np.array([CLOSE]))
     assert world.held[0] == FRIDGE
     for _ in range(4):
         batch._play(np.array([BACK]))
     assert 0.2 < world.opening[0, 0] < layout.OPEN
     assert entries(batch, "gripper.handle", "gripper.object").tolist() == [1, 0]
-    batch._play(np.array([OPEN]))
+    grip(batch, OPEN)
     left_at = world.opening[0, 0]
     for _ in range(3):
         batch._play(np.array([BACK]))
@@ -136,14 +147,14 @@ def test_the_fridge_opens_when_its_handle_is_pulled_and_only_then_gives_what_is_
     world.opening[0, 0] = layout.OPEN
     world.base[0] = (1.6, 2.05)
     assert plan.stage(world, slice(None))[0] == plan.PICK_FROM_FRIDGE
-    batch._play(np.array([CLOSE]))
+    grip(batch, CLOSE)
     assert world.held[0] == OBJECT
     assert world.inside[0] == NOTHING
 
 
 def test_a_handle_slips_out_of_a_hand_that_goes_elsewhere():
     batch, world = house(base=(2.95, 1.75), heading=0.0)
-    batch._play(np.array([CLOSE]))
+    grip(batch, CLOSE)
     assert world.held[0] == CABINET
     for _ in range(4):
         batch._play(np.array([[0, -1, 0, 0]]))
@@ -157,10 +168,10 @@ def test_a_handle_slips_out_of_a_hand_that_goes_elsewhere():
 
 def test_an_object_is_placed_when_it_is_let_go_at_its_goal():
     base = (2.2, -2.1)
-    beside = cell(np.array([base]), COARSE)
+    beside = cell(np.array([base]), COARSE)[0]
     batch, world = house("place", held=OBJECT, goal=(2.2, -2.6), beside_goal=beside, base=base, heading=-np.pi / 2)
     assert not batch._play(np.array([STILL]))[1][0]
-    reward, success, _ = batch._play(np.array([OPEN]))
+    reward, success, _ = grip(batch, OPEN)
     assert success[0]
     assert reward[0] == pytest.approx(5.0 - 0.02, abs=0.2)
     assert batch._told(slice(None))["stage"][0] == plan.DONE
@@ -169,10 +180,10 @@ def test_an_object_is_placed_when_it_is_let_go_at_its_goal():
 
 def test_what_was_dropped_elsewhere_can_be_taken_again():
     batch, world = house("rearrange-hard", held=OBJECT, inside=NOTHING, base=(-2.5, -0.8), heading=0.0)
-    batch._play(np.array([OPEN]))
+    grip(batch, OPEN)
     assert plan.stage(world, slice(None))[0] == plan.PICK
     assert plan.to_go(world, slice(None), np.array([plan.PICK]))[0] < 0.3
-    batch._play(np.array([CLOSE]))
+    grip(batch, CLOSE)
     assert world.held[0] == OBJECT
 
 
@@ -211,7 +222,7 @@ def test_the_dense_reward_sums_to_the_way_that_was_covered():
 
 def test_a_whole_rearrangement_is_rewarded_once_for_each_part():
     batch, world = house("rearrange-hard", inside=CABINET, thing=(3.63, 1.5), base=(2.95, 1.75), heading=0.0)
-    rewards = [batch._play(np.array([action]))[0][0] for action in (CLOSE, *[[0, -1, 0, 0]] * 4)]
+    rewards = [batch._play(np.array([action]))[0][0] for action in (CLOSE, CLOSE, *[[0, -1, 0, 0]] * 4)]
     assert sum(rewards) == 1.0
     assert rewards[0] == 0.0
     rewards = [batch._play(np.array([action]))[0][0] for action in [[0, 1, 0, 0]] * 4 + [[0, -1, 0, 0]] * 4]

@@ -107,7 +107,7 @@ def report(documents: Sequence[Document]) -> Report:
     swept = [[f"{weight:g}", share(own), str(len(own))] for weight, own in sorted(rates.items())]
     sections = [
         f"## {main}",
-        f"Share of {found[0]['config']['episodes']} fresh episodes, actions drawn from the policy, after "
+        f"Share of {found[0]['config']['episodes']} fresh episodes, mean actions, after "
         f"{found[0]['config']['learn']['steps']} environment steps of all tasks together.",
         stages(parts, columns),
         "\n".join(targets(scores, main, columns)),

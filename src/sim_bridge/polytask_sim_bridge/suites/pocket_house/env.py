@@ -34,7 +34,7 @@ class PocketHouse(BatchEnv):
     """Many houses at once.
 
     Observation float32 (36,), see ``STATE_NAMES``. Action float32 (4,) in [-1, 1]: speed forward, speed to the left,
-    speed of turning, and the gripper, which closes above 0.5, opens below -0.5 and else stays. ``info["stage"]`` int64
+    speed of turning, and that at which the gripper closes. ``info["stage"]`` int64
     (B,): the oracle plan's stage, an index into ``STAGES``; in an auxiliary task, the stage which that task trains.
     """
 
@@ -98,7 +98,7 @@ class PocketHouse(BatchEnv):
         seen: Floats = np.empty((len(base), len(STATE_NAMES)), np.float32)
         seen[:, :RAYS] = world.scan(which)
         columns = [*base.T, cosine, sine, *world.velocity[which].T]
-        columns += [world.closed[which], held == OBJECT, held > OBJECT, *world.opening[which].T]
+        columns += [world.closing[which], held == OBJECT, held > OBJECT, *world.opening[which].T]
         for place in (places[:, 0], places[:, 1], world.thing[which], world.goal[which]):
             x, y = (place - base).T
             columns += [cosine * x + sine * y - REACH, cosine * y - sine * x]
@@ -107,14 +107,14 @@ class PocketHouse(BatchEnv):
         return seen
 
     def joint_state(self, index: int) -> tuple[Vector, Vector]:
-        """Positions and velocities of ``joint_names``: metres and radians in the house; gripper 1 when closed, doors
-        0 to 1 when open, and without speeds.
+        """Positions and velocities of ``joint_names``: metres and radians in the house; gripper 0 open to 1 closed, doors
+        0 shut to 1 open, and without speeds.
         """
         world, heading = self.world, self.world.heading[index]
         forward, left, turn = world.velocity[index]
         x = np.cos(heading) * forward - np.sin(heading) * left
         y = np.sin(heading) * forward + np.cos(heading) * left
-        positions = np.array([*world.base[index], heading, world.closed[index], *world.opening[index]])
+        positions = np.array([*world.base[index], heading, world.closing[index], *world.opening[index]])
         return positions, np.array([x, y, turn, 0.0, 0.0, 0.0])
 
     def draw(self, index: int, width: int, height: int) -> Picture:

@@ -28,7 +28,8 @@ _SURE = 0.02
 """Opening beyond what is needed."""
 _LEAD = 0.12
 """Metres by which the hand goes ahead of a handle that it pulls."""
-_CLOSE, _OPEN, _STAY = 1.0, -1.0, 0.0
+_CLOSE, _OPEN = 1.0, -1.0
+_LET_GO = np.array([0.0, 0.0, 0.0, _OPEN], np.float32)
 
 
 class PocketHouseExpert:
@@ -83,18 +84,18 @@ class PocketHouseExpert:
         if not self._has_handle:
             return self._go(handle, facing, _CLOSE)
         if int(np.argmin(((self._handles - self._hand) ** 2).sum(axis=1))) != container:
-            return self._move(self._base, None, _OPEN)
+            return _LET_GO
         return self._move(_beside(handle + _LEAD * self._ways[container], facing), facing, _CLOSE)
 
     def _take(self) -> npt.NDArray[np.float32]:
         if self._has_handle:
-            return self._move(self._base, None, _OPEN)
+            return _LET_GO
         facing = float(_KNOWN[self._nearest(self._thing), 2])
         return self._go(self._thing, facing, _CLOSE if self._at(self._thing) else _OPEN)
 
     def _put(self) -> npt.NDArray[np.float32]:
         facing = float(_KNOWN[self._nearest(self._goal), 2])
-        return self._go(self._goal, facing, _OPEN if self._at(self._goal) else _STAY)
+        return self._go(self._goal, facing, _OPEN if self._at(self._goal) else _CLOSE)
 
     def _at(self, place: Vector) -> bool:
         return bool(np.linalg.norm(self._hand - place) < _NEAR)

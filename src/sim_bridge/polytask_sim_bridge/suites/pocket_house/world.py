@@ -17,6 +17,8 @@ SPEED, TURN = 0.75, 1.5
 """m/s forward and to the left, rad/s, that an action of 1 asks for."""
 GRASP = 0.15
 """Metres within which a closed hand takes hold of what it touches."""
+GRIP_TIME = 0.5
+"""Seconds in which the hand closes or opens at full speed."""
 SLIP = 0.3
 """Metres from a handle at which the hand loses it."""
 _TOUCH = 1e-6
@@ -36,8 +38,8 @@ class World:
         self.velocity: Vector = np.zeros((count, 3))
         """Of the last step, in the base's axes: forward, left, turn."""
         self.hand: Vector = np.zeros((count, 2))
-        self.closed: Bools = np.zeros(count, bool)
-        """The hand is."""
+        self.closing: Vector = np.zeros(count)
+        """How far the hand is closed, 0 open to 1; it holds what it can from the middle on."""
         self.held: Indices = np.zeros(count, np.int64)
         """NOTHING, OBJECT, or the handle of FRIDGE or CABINET."""
         self.opening: Vector = np.zeros((count, 2))
@@ -55,21 +57,25 @@ class World:
         for name, some in values.items():
             getattr(self, name)[which] = some
         self.velocity[which] = 0.0
-        self.closed[which] = self.held[which] != NOTHING
+        self.closing[which] = self.held[which] != NOTHING
         self.hand[which] = _hand(self.base[which], self.heading[which])
         self._carry()
 
     def act(self, actions: Vector, period: float) -> None:
         """A step of ``period`` seconds with actions (B, 4) in [-1, 1]."""
-        self._command_hands(actions[:, 3])
+        self._move_hands(actions[:, 3], period)
         self._drive(actions[:, :3] * (SPEED, SPEED, TURN), period)
         self._pull()
         self._grip()
         self._carry()
 
-    def _command_hands(self, command: Vector) -> None:
-        self.closed[command > 0.5] = True
-        self.closed[command < -0.5] = False
+    @property
+    def closed(self) -> Bools:
+        """Whether the hand is, bool (B,)."""
+        return self.closing > 0.5
+
+    def _move_hands(self, speed: Vector, period: float) -> None:
+        self.closing = np.clip(self.closing + speed * period / GRIP_TIME, 0.0, 1.0)
         let_go = ~self.closed & (self.held == OBJECT)
         self.beside_thing[let_go] = cell(self.base[let_go], COARSE)
         self.held[~self.closed] = NOTHING
