@@ -7,18 +7,16 @@ They learn from the suite's own reward, without demonstrations, and write run fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from polytask_trainer.inputs import settings_file
 from polytask_trainer.jobs import METHODS, LearnJob
-from polytask_trainer.trials import arrivals, goal_pictures, write_npz
+from polytask_trainer.trials import write_expert
 
-if TYPE_CHECKING:
-    from polytask_policy.expert import ExpertPolicy
-
-PICTURES, TRIES = 10, 20
-"""Pictures of results of an expert, and the episodes in which they are looked for."""
+TRIES = 20
+"""Episodes in which successes of an expert are looked for."""
 
 Progress = Callable[[dict[str, Any]], None]
 ShouldStop = Callable[[], bool]
@@ -69,7 +67,7 @@ def _together(
 ) -> dict[str, Any]:
     """All tasks on equal terms; each gets a run folder in the output folder, where its actions are continuous."""
     from polytask_robot_io.embodiment import Embodiment
-    from polytask_sim_bridge.suites import EMBODIMENTS
+    from polytask_sim_bridge.suites import EMBODIMENTS, make_env
     from polytask_trainer.inputs import describe
     from polytask_trainer.ot_regularised.config import load_tasks_config, tasks_config
     from polytask_trainer.ot_regularised.learn import learn_tasks
@@ -88,23 +86,9 @@ def _together(
         if finished and not learner.discrete:
             for index, task in enumerate(tasks):
                 description = describe(job.suite, task, Embodiment.load(EMBODIMENTS[job.suite]))
-                _write_expert(expert(learner, index, description), output / task, job.seed, learner.step)
+                with closing(make_env(job.suite, task)) as env:
+                    agent = expert(learner, index, description)
+                    write_expert(agent, env, output / task, seed=job.seed, tries=TRIES, steps=learner.step)
     finally:
         learner.env.close()
     return {"finished": finished, "steps": learner.step, "output": job.output}
-
-
-def _write_expert(expert: ExpertPolicy, folder: Path, seed: int, steps: int) -> None:
-    """Write a run folder as `learn` does; without pictures of results where the expert never succeeds."""
-    from polytask_sim_bridge.suites import make_env
-
-    env = make_env(expert.description.suite, expert.task)
-    try:
-        tried = arrivals(expert.act, env, seed, PICTURES, TRIES)
-        folder.mkdir(parents=True, exist_ok=True)
-        if tried.runs:
-            write_npz(folder / "goal_images.npz", images=goal_pictures(env, tried.runs))
-    finally:
-        env.close()
-    write_npz(folder / "replay.npz", states=tried.states)
-    expert.save(folder, seed=seed, steps=steps)

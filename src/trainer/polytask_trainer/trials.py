@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask_policy.checkpoint import write_atomically
+from polytask_policy.expert import ExpertPolicy
 from polytask_trainer.episodes import Rollout
 from polytask_trainer.evaluate import Policy, training_seed
+
+PICTURES = 10
+"""Of an expert's results, as goals."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,29 @@ def goal_pictures(env: gymnasium.Env[Any, Any], runs: Sequence[tuple[int, NDArra
             env.step(action)
         pictures.append(np.asarray(env.render(), dtype=np.uint8))
     return np.stack(pictures)
+
+
+def write_expert(
+    expert: ExpertPolicy,
+    env: gymnasium.Env[Any, Any],
+    folder: Path,
+    *,
+    seed: int,
+    tries: int,
+    states: NDArray[np.float32] | None = None,
+    **facts: Any,
+) -> None:
+    """Write a run folder that `distill` reads, of an expert that was learned otherwise than by `learn`.
+
+    It holds the expert with ``facts`` about it, ``PICTURES`` of its results in at most ``tries`` episodes, none where
+    it never succeeds, and ``states`` (N, n) to imitate it in; by default those of the same episodes.
+    """
+    tried = arrivals(expert.act, env, seed, PICTURES, tries)
+    folder.mkdir(parents=True, exist_ok=True)
+    if tried.runs:
+        write_npz(folder / "goal_images.npz", images=goal_pictures(env, tried.runs))
+    write_npz(folder / "replay.npz", states=tried.states if states is None else states)
+    expert.save(folder, seed=seed, **facts)
 
 
 def write_npz(path: Path, **arrays: NDArray[Any]) -> None:

@@ -104,7 +104,8 @@ class TaskLayer(nn.Module):
         for i in task.unique().tolist():
             own = (task == i).nonzero()[:, 0]
             found[own] = self.task[i](flat[own])
-        return torch.relu(self.out(torch.relu(found))).unflatten(0, features.shape[:-1])
+        given: Tensor = torch.relu(self.out(torch.relu(found)))
+        return given.reshape(*features.shape[:-1], -1)
 
 
 def _linear(inputs: int, outputs: int, gain: float = math.sqrt(2.0)) -> nn.Linear:

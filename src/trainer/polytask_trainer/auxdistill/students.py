@@ -2,12 +2,13 @@
 
 Equation 2 of PolyTask, over sequences: a state is relabelled with what the recurrent policy does there after all that
 came before. What the student cannot see, because it remembers nothing, it averages over; the share of success that
-this leaves is measured by :func:`write_expert`.
+this leaves is measured by :func:`teach_expert`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
+from polytask_trainer import trials
 from polytask_trainer.agents.bc import CloningConfig, clone, state_scales
 from polytask_trainer.auxdistill.config import AuxDistillConfig
 from polytask_trainer.auxdistill.learn import learn_auxdistill
@@ -27,7 +29,6 @@ from polytask_trainer.auxdistill.state import load_policy
 from polytask_trainer.cloning import units
 from polytask_trainer.evaluate import evaluate, evaluation_seeds, training_seed
 from polytask_trainer.learner import LearnResult
-from polytask_trainer.trials import arrivals, goal_pictures, write_npz
 
 Floats = NDArray[np.float32]
 
@@ -44,8 +45,6 @@ class StudentConfig:
     that it learns what to do where its own mistakes take it (DAgger, Ross et al. 2011)."""
     hidden: tuple[int, ...] = (256, 256)
     cloning: CloningConfig = field(default_factory=lambda: CloningConfig(steps=4000, batch_size=256))
-    pictures: int = 10
-    """Of results, as goals."""
     seed: int = 0
 
 
@@ -103,7 +102,7 @@ def learn_expert(
     """Learn ``config.main`` with its auxiliary tasks; ``output`` becomes the run folder of an expert like any other.
 
     The recurrent policy is in ``output/recurrent``. Resumes as `learn_auxdistill` does; raises as it and
-    :func:`write_expert` do.
+    :func:`teach_expert` do.
     """
     from polytask_sim_bridge.suites.registry import make_batch
 
@@ -112,11 +111,11 @@ def learn_expert(
         config, partial(make_batch, suite), recurrent, on_progress=on_progress, should_stop=should_stop
     )
     if done.finished:
-        write_expert(recurrent, suite, config.main, output, student, episodes)
+        teach_expert(recurrent, suite, config.main, output, student, episodes)
     return done
 
 
-def write_expert(
+def teach_expert(
     folder: Path, suite: str, task: str, output: Path, config: StudentConfig | None = None, episodes: int = 50
 ) -> float:
     """Write the run folder of a student of ``task``, one of the policy's in ``folder``; gives its success.
@@ -134,16 +133,9 @@ def write_expert(
     batch = make_batch(suite, [task] * config.num_envs)
     student, states = taught(policy, tasks.index(task), batch, state_scales(units(description)), config)
     expert = ExpertPolicy(student, description)
-    env = make_env(suite, task)
-    try:
+    with closing(make_env(suite, task)) as env:
         found = evaluate(expert.act, env, evaluation_seeds(episodes)).rate
-        runs = arrivals(expert.act, env, config.seed, config.pictures, episodes).runs
-        if not runs:
+        if not found:
             raise ValueError(f"the student of '{task}' never succeeded: its teacher in {folder} has to be better")
-        output.mkdir(parents=True, exist_ok=True)
-        write_npz(output / "goal_images.npz", images=goal_pictures(env, runs))
-    finally:
-        env.close()
-    write_npz(output / "replay.npz", states=states)
-    expert.save(output, seed=config.seed, success=found)
+        trials.write_expert(expert, env, output, seed=config.seed, tries=episodes, states=states, success=found)
     return found

@@ -107,8 +107,8 @@ class PocketHouse(BatchEnv):
         return seen
 
     def joint_state(self, index: int) -> tuple[Vector, Vector]:
-        """Positions and velocities of ``joint_names``: metres and radians in the house; gripper 0 open to 1 closed, doors
-        0 shut to 1 open, and without speeds.
+        """Positions and velocities of ``joint_names``: metres and radians in the house; gripper 0 open to 1 closed,
+        doors 0 shut to 1 open, and without speeds.
         """
         world, heading = self.world, self.world.heading[index]
         forward, left, turn = world.velocity[index]
