@@ -12,6 +12,8 @@ from polytask_policy.expert import ExpertPolicy
 from polytask_robot_io.embodiment import Embodiment
 from polytask_sim_bridge.suites import EMBODIMENTS, make_batch
 from polytask_trainer.config import ConfigError
+from polytask_trainer.experiments.ot_regularised import joined
+from polytask_trainer.experiments.scores import Scores
 from polytask_trainer.inputs import describe
 from polytask_trainer.ot_regularised.collect import Memory, play
 from polytask_trainer.ot_regularised.config import SacConfig, TasksConfig, TransportConfig, tasks_config
@@ -318,6 +320,13 @@ def test_one_task_has_nobody_to_share_with():
 def test_wrong_settings_are_refused(wrong, complaint):
     with pytest.raises(ConfigError, match=complaint):
         tasks_config(wrong)
+
+
+def test_a_training_counts_once_however_many_tasks_it_has():
+    scores = Scores()
+    for task, seed, value in (("a", 0, 0.2), ("b", 0, 0.4), ("c", 0, 0.9), ("a", 1, 0.6), ("b", 1, 0.8), ("c", 1, 0.9)):
+        scores.add("separate", task, seed, value)
+    assert joined(scores, ["a", "b"]).of("separate", "all") == pytest.approx([0.3, 0.7])
 
 
 def test_settings_survive_being_written():

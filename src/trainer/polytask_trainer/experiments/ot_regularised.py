@@ -17,6 +17,8 @@ from polytask_trainer.experiments.scores import Estimate, Scores, verdict
 from polytask_trainer.ot_regularised.config import TasksConfig, tasks_config
 
 OURS, DISTRAL, ALONE = "ot_regularised", "distral", "separate"
+COST = "_cost"
+"""Ends the name of a method all of whose steps cost something."""
 GAIN = 1.15
 """Least area under the learning curve over that of learning alone."""
 HALL = "hall"
@@ -73,35 +75,29 @@ def report(documents: Sequence[Document]) -> Report:
     """Areas under the curves with their ratios, the curves, and where the proxy reward lies."""
     sections, figures, rows = [], {}, []
     names = list(dict.fromkeys(one["config"]["maze"] for one in documents))
-    methods = [m for m in (ALONE, DISTRAL, OURS) if select(documents, "maze", method=m)]
-    methods += sorted({one["config"]["method"] for one in documents} - set(methods))
-    areas = {name: area_scores([one for one in documents if one["config"]["maze"] == name]) for name in names}
+    plain = [m for m in (ALONE, DISTRAL, OURS) if select(documents, "maze", method=m)]
+    methods = [*plain, *sorted({one["config"]["method"] for one in documents} - set(plain), key=_costs_last)]
+    by_task = {name: area_scores([one for one in documents if one["config"]["maze"] == name]) for name in names}
+    areas = {name: joined(scores, scores.tasks()) for name, scores in by_task.items()}
     head = ["", *methods, f"{OURS} / {ALONE}", f"{OURS} / {DISTRAL}"]
     lines = []
     for name, scores in areas.items():
         ratios = [scores.ratio(OURS, to) for to in (ALONE, DISTRAL)]
         lines.append([name, *(_said(scores.mean(method)) for method in methods), *map(_said, ratios)])
-        rows += [{"maze": name, **row} for row in scores.rows()]
+        rows += [{"maze": name, **row} for row in by_task[name].rows()]
     sections.append("Mean of the learning curve (success of training episodes; dmc: return / 1000), 95 % intervals.")
     sections.append(table(head, lines))
-    verdicts = []
-    for name, scores in areas.items():
-        for to, least in ((ALONE, GAIN), (DISTRAL, 1.0)):
-            if scores.mean(OURS) is None or scores.mean(to) is None:
-                continue
-            ratio, what = scores.ratio(OURS, to), f"{name}: {OURS} over {to}"
-            if ratio is None:
-                verdicts.append(f"- {what}: no ratio, since {to} never succeeded")
-            else:
-                verdicts.append(verdict(what, ratio, ratio.value >= least, f"≥ {least}"))
-    sections.append("\n".join(verdicts))
-    hall = {name: scores for name, scores in areas.items() if name.startswith(HALL)}
+    sections.append("\n".join(_verdicts(areas, "")))
+    if any(method.endswith(COST) for method in methods):
+        sections.append("The same where every step costs something, in all methods alike:")
+        sections.append("\n".join(_verdicts(areas, COST)))
+    hall = {name: scores for name, scores in by_task.items() if name.startswith(HALL)}
     if hall:
         first = next(iter(hall.values())).tasks()
         sections.append(
             f"The more tasks share the hall: {' and '.join(first)} alone, learned with none, two or six others."
         )
-        lines = [[name, *(_said(only(scores, first).mean(m)) for m in methods)] for name, scores in hall.items()]
+        lines = [[name, *(_said(joined(scores, first).mean(m)) for m in methods)] for name, scores in hall.items()]
         sections.append(table(["", *methods], lines))
     for name in names:
         own = [one for one in documents if one["config"]["maze"] == name]
@@ -119,6 +115,25 @@ def report(documents: Sequence[Document]) -> Report:
             partial(draw_proxy, documents=shared), "proxy reward by cell, for two tasks of each maze"
         )
     return Report(sections, rows, figures)
+
+
+def _costs_last(method: str) -> tuple[bool, str]:
+    return method.endswith(COST), method
+
+
+def _verdicts(areas: Mapping[str, Scores], kind: str) -> list[str]:
+    """Lines on the ratios of the methods whose names end with ``kind``."""
+    found = []
+    for name, scores in areas.items():
+        for to, least in ((ALONE + kind, GAIN), (DISTRAL + kind, 1.0)):
+            if scores.mean(OURS + kind) is None or scores.mean(to) is None:
+                continue
+            ratio, what = scores.ratio(OURS + kind, to), f"{name}: {OURS + kind} over {to}"
+            if ratio is None:
+                found.append(f"- {what}: no ratio, since {to} never succeeded")
+            else:
+                found.append(verdict(what, ratio, ratio.value >= least, f"≥ {least}"))
+    return found
 
 
 def _said(found: Estimate | None) -> str:
@@ -144,12 +159,13 @@ def area_scores(documents: Sequence[Document]) -> Scores:
     return scores
 
 
-def only(scores: Scores, tasks: Sequence[str]) -> Scores:
-    """The scores of some tasks."""
+def joined(scores: Scores, tasks: Sequence[str]) -> Scores:
+    """Each training's mean over ``tasks``, which learn from one another: only whole trainings are independent."""
     found = Scores()
-    for row in scores.rows():
-        if row["task"] in tasks:
-            found.add(row["what"], row["task"], row["seed"], row["success"])
+    rows = [row for row in scores.rows() if row["task"] in tasks]
+    for what, seed in dict.fromkeys((row["what"], row["seed"]) for row in rows):
+        own = [row["success"] for row in rows if (row["what"], row["seed"]) == (what, seed)]
+        found.add(what, "all", seed, float(np.mean(own)))
     return found
 
 
@@ -172,7 +188,8 @@ def concentration(document: Document) -> tuple[float, float]:
 
 
 def draw_curves(axes: Any, documents: Sequence[Document], methods: Sequence[str]) -> None:
-    """Mean over tasks and repetitions with its standard error over repetitions."""
+    """Mean over tasks and repetitions with its standard error over repetitions; with a cost of steps dashed."""
+    base = list(dict.fromkeys(method.removesuffix(COST) for method in methods))
     for method in methods:
         found = [one for one in documents if one["config"]["method"] == method]
         if not found:
@@ -180,22 +197,30 @@ def draw_curves(axes: Any, documents: Sequence[Document], methods: Sequence[str]
         values = np.concatenate([curve(one).mean(axis=2) for one in found], axis=1)
         steps = [point["step"] for point in found[0]["result"]["curve"]]
         mean, error = values.mean(axis=1), values.std(axis=1) / np.sqrt(values.shape[1])
-        [line] = axes.plot(steps, mean, label=method)
+        colour, style = f"C{base.index(method.removesuffix(COST))}", "--" if method.endswith(COST) else "-"
+        [line] = axes.plot(steps, mean, style, color=colour, label=method)
         axes.fill_between(steps, mean - error, mean + error, color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set_xlabel("environment steps of each task")
     axes.set_ylabel("mean of tasks, ± standard error")
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def draw_proxy(axes: Any, documents: Sequence[Document]) -> None:
-    """Each maze's first two tasks side by side: mean proxy reward where agents have been."""
-    rows = []
-    for document in documents[:4]:
+    """Each maze's first two tasks, one above the other: mean proxy reward; grey where nobody has been."""
+    from matplotlib.patches import Rectangle
+
+    columns = []
+    for number, document in enumerate(documents):
         means = _proxies(document)[0][:2]
         size = round(means.shape[1] ** 0.5)
-        rows.append(np.pad(means.reshape(2, size, size), ((0, 0), (1, 1), (1, 1)), constant_values=np.nan))
-    picture = np.concatenate([np.concatenate(list(row), axis=0) for row in rows], axis=1)
-    image = axes.imshow(picture, vmin=0.0, vmax=1.0)
-    axes.figure.colorbar(image, ax=axes, label="proxy reward / sigma")
-    axes.set_title("   |   ".join(one["config"]["maze"] for one in documents[:4]), fontsize=8)
+        columns.append(np.pad(means.reshape(2 * size, size), ((0, 1), (0, 1)), constant_values=np.nan))
+        columns[-1] = np.insert(columns[-1], size, np.nan, axis=0)
+        axes.text(number * (size + 1) + size / 2 - 0.5, -1.0, document["config"]["maze"], ha="center", fontsize=8)
+        for row, task in enumerate(("first task", "second")):
+            left, top = number * (size + 1) - 0.5, row * (size + 1) - 0.5
+            axes.add_patch(Rectangle((left, top), size, size, facecolor="0.9", zorder=0))
+            if number == 0:
+                axes.text(left - 1.5, top + size / 2, task, rotation=90, ha="center", va="center", fontsize=8)
+    image = axes.imshow(np.concatenate(columns, axis=1), vmin=0.0, vmax=1.0, zorder=1)
+    axes.figure.colorbar(image, ax=axes, label="proxy reward / sigma", shrink=0.6)
     axes.set_axis_off()

@@ -59,9 +59,8 @@ class TransportConfig:
     pool: int = 32
     """Latest trajectories of each task with which the others are paired."""
     pairing: Literal["random", "similar", "return"] = "random"
-    """With a trajectory of another task drawn at random (paper), with the nearest of ``candidates`` so drawn, or drawn in
-    proportion to the return that it earned: where only the goal pays, with one that got there, and until there is one
-    with none."""
+    """With a trajectory of another task drawn at random (paper), with the nearest of ``candidates`` so drawn, or with
+    one drawn in proportion to what it earned: where only the goal pays, one that got there, and none until then."""
     candidates: int = 4
 
     def __post_init__(self) -> None:
@@ -90,7 +89,7 @@ class TasksConfig:
     replay: int = 30_000
     """Latest transitions of each task that are learned from."""
     step_cost: float = 0.0
-    """Taken from every reward. Critics begin as if nothing cost anything, so it drives agents to where they have not been."""
+    """Taken from every reward. Critics begin as if nothing cost anything, so agents go where they have not been."""
     distral_share: float = 0.5
     """Distral's alpha = c_KL / (c_KL + c_Ent): how much of the regularisation is towards the shared policy."""
     seed: int = 0

@@ -87,7 +87,7 @@ class Pool:
         self.counts[agent] += 1
 
     def draw(self, agents: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A trajectory (B, P, d) of another agent of the group for each of ``agents`` (B,), and whether there is one."""
+        """A trajectory (B, P, d) of another of the group for each of ``agents`` (B,), and whether there is one."""
         own = torch.arange(len(self.counts)) % self._group == agents.unsqueeze(1) % self._group
         same = torch.arange(len(self.counts)) // self._group == agents.unsqueeze(1) // self._group
         weights = ((same & ~own).unsqueeze(2) * self.weights).flatten(1)  # (B, agents * pool)
@@ -96,8 +96,9 @@ class Pool:
         return self.points.flatten(0, 1)[drawn], there
 
     def rewards(self, agents: Sequence[int], points: Sequence[Points], generator: torch.Generator) -> Tensor:
-        """Proxy rewards (B, P) of trajectories of ``agents``, sigma where there is no other to be paired with; "similar"
-        pairing takes the best of several partners.
+        """Proxy rewards (B, P) of trajectories of ``agents``, sigma where there is no other to be paired with.
+
+        "similar" pairing takes the best of several partners.
         """
         count = self.config.candidates if self.config.pairing == "similar" else 1
         own = torch.from_numpy(np.stack(points)).repeat_interleave(count, 0)
