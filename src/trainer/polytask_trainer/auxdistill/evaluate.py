@@ -25,13 +25,21 @@ class Trials:
 
 @torch.no_grad()
 def trials(
-    policy: RecurrentPolicy, number: int, task: str, env_factory: Callable[[Sequence[str]], Any], count: int, first: int
+    policy: RecurrentPolicy,
+    number: int,
+    task: str,
+    env_factory: Callable[[Sequence[str]], Any],
+    count: int,
+    first: int,
+    *,
+    by_mean: bool = False,
 ) -> Trials:
     """``count`` episodes of ``task``, which is ``number`` to the policy, from start seeds ``first`` on.
 
-    The policy takes its mean actions.
+    Actions are drawn from the policy, since it is that policy, with its chances, which PPO improves; ``by_mean``: they
+    are its means, as what is taught to a student.
     """
-    env = env_factory([task] * count)
+    env, generator = env_factory([task] * count), torch.Generator().manual_seed(first)
     observation, info = env.reset(seed=first)
     hidden, begins = policy.start(count), torch.ones(count, dtype=torch.bool)
     tasks = torch.full((count,), number)
@@ -40,8 +48,10 @@ def trials(
     while running.any():
         features, hidden = policy.features(torch.from_numpy(observation)[None], begins[None], hidden)
         begins = torch.zeros(count, dtype=torch.bool)
-        mean, _ = policy.action(features[0], tasks)
-        observation, _, terminated, truncated, info = env.step(mean.numpy())
+        action, log_std = policy.action(features[0], tasks)
+        if not by_mean:
+            action = action + log_std.exp() * torch.randn(action.shape, generator=generator)
+        observation, _, terminated, truncated, info = env.step(action.numpy())
         length += running
         success |= running & info["success"]
         if "final_stage" in info:

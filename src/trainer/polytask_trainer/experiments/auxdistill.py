@@ -88,7 +88,7 @@ def run(settings: Settings, seed: int, title: str, changes: Mapping[str, Any]) -
 
 def report(documents: Sequence[Document]) -> Report:
     """Success and stages of the main task, the auxiliary tasks, λ, and learning curves."""
-    scores, parts, curves = Scores(), Scores(), dict[str, list[Sequence[Mapping[str, Any]]]]()
+    scores, calm, parts, curves = Scores(), Scores(), Scores(), dict[str, list[Sequence[Mapping[str, Any]]]]()
     rates: dict[float, list[float]] = {}
     found = select(documents, "learned")
     main = found[0]["config"]["learn"]["main"]
@@ -100,6 +100,8 @@ def report(documents: Sequence[Document]) -> Report:
         if variant in VARIANTS:
             for task, success in result["success"].items():
                 scores.add(variant, task, document["seed"], success)
+            for task, success in result["by_mean"].items():
+                calm.add(variant, task, document["seed"], success)
             for part, rate in result["parts"].items():
                 parts.add(variant, part, document["seed"], rate)
             curves.setdefault(variant, []).append(result["curve"])
@@ -107,7 +109,7 @@ def report(documents: Sequence[Document]) -> Report:
     swept = [[f"{weight:g}", share(own), str(len(own))] for weight, own in sorted(rates.items())]
     sections = [
         f"## {main}",
-        f"Share of {found[0]['config']['episodes']} fresh episodes, mean actions, after "
+        f"Share of {found[0]['config']['episodes']} fresh episodes, actions drawn from the policy, after "
         f"{found[0]['config']['learn']['steps']} environment steps of all tasks together.",
         stages(parts, columns),
         "\n".join(targets(scores, main, columns)),
@@ -116,8 +118,11 @@ def report(documents: Sequence[Document]) -> Report:
         table(["λ", "success", "seeds"], swept),
         "## All tasks",
         score_table(scores, columns),
+        "The same with mean actions, which is what students are taught.",
+        score_table(calm, columns),
     ]
-    rows = [{**row, "of": "task"} for row in scores.rows()] + [{**row, "of": "part"} for row in parts.rows()]
+    kinds = {"task": scores, "task, mean actions": calm, "part": parts}
+    rows = [{**row, "of": kind} for kind, own in kinds.items() for row in own.rows()]
     figure = Figure(partial(draw, curves=curves, main=main), f"learning curves of {main}")
     return Report(sections, rows, {"curves.png": figure})
 

@@ -17,7 +17,9 @@ POINTS = 50
 
 
 def learned(context: Context) -> dict[str, Any]:
-    """Success by task, the share of the main task's episodes in which each part was done, and the curve."""
+    """Success by task with drawn actions and by mean actions, the share of the main task's episodes in which each part
+    was done, and the curve.
+    """
     from polytask_sim_bridge.suites.registry import make_batch
     from polytask_trainer.auxdistill.config import AuxDistillConfig
     from polytask_trainer.auxdistill.evaluate import trials
@@ -35,14 +37,15 @@ def learned(context: Context) -> dict[str, Any]:
         raise Stopped
     policy, tasks = load_policy(context.folder)
     first = starts(context.seed, config["episodes"])[0]
-    success: dict[str, float] = {}
-    parts: dict[str, float] = {}
+    success, by_mean, parts = dict[str, float](), dict[str, float](), dict[str, float]()
     for number, task in enumerate(tasks):
         tried = trials(policy, number, task, make, config["episodes"], first)
         success[task] = float(tried.success.mean())
+        calm = trials(policy, number, task, make, config["episodes"], first, by_mean=True)
+        by_mean[task] = float(calm.success.mean())
         if task == learn.main:
             parts = {part: float((tried.stage >= stage).mean()) for part, stage in config["parts"].items()}
-    return {"success": success, "parts": parts, "curve": curve(context.folder / LOG, tasks)}
+    return {"success": success, "by_mean": by_mean, "parts": parts, "curve": curve(context.folder / LOG, tasks)}
 
 
 def curve(log: Path, tasks: tuple[str, ...]) -> list[dict[str, Any]]:
