@@ -45,14 +45,14 @@ def learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dict
 def _auxdistill(
     job: LearnJob, path: Path | None, said: dict[str, Any], on_progress: Progress, should_stop: ShouldStop
 ) -> dict[str, Any]:
-    """The main task with its auxiliary ones; the output folder becomes the run folder of the main task's expert."""
+    """The main task with its auxiliary ones; each gets a run folder in the output folder."""
     from polytask_trainer.auxdistill.config import load_auxdistill_config
-    from polytask_trainer.auxdistill.students import learn_expert
+    from polytask_trainer.auxdistill.students import learn_experts
 
     if path is None:
         raise ValueError(f"which tasks help which is for settings to say: there is no {job.suite}_auxdistill")
     tasks = {"main": job.task, **({"auxiliaries": job.with_tasks} if job.with_tasks else {})}
-    done = learn_expert(
+    done = learn_experts(
         load_auxdistill_config(path, **said, **tasks),
         job.suite,
         Path(job.output).expanduser(),

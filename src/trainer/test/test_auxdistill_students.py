@@ -8,7 +8,7 @@ from toy_stages import ToyStages
 from polytask_trainer.agents.bc import CloningConfig
 from polytask_trainer.auxdistill.config import AuxDistillConfig
 from polytask_trainer.auxdistill.network import RecurrentPolicy
-from polytask_trainer.auxdistill.students import StudentConfig, learn_expert, lesson, taught
+from polytask_trainer.auxdistill.students import StudentConfig, learn_experts, lesson, taught
 
 
 @pytest.fixture
@@ -70,6 +70,6 @@ def test_what_never_succeeds_is_refused_and_makes_no_expert(tmp_path):
     config = AuxDistillConfig("open-fridge", relevance="none", steps=8, num_envs=4, sequence=2, hidden=8)
     student = StudentConfig(num_envs=2, steps=2, rounds=1, hidden=(8,), cloning=CloningConfig(steps=1))
     with pytest.raises(ValueError, match="student of 'open-fridge' never succeeded"):
-        learn_expert(config, "pocket_house", tmp_path, student=student, episodes=1)
+        learn_experts(config, "pocket_house", tmp_path, student=student, episodes=1)
     assert (tmp_path / "recurrent" / "checkpoint.json").is_file()
-    assert not (tmp_path / "checkpoint.json").exists()
+    assert not (tmp_path / "open-fridge" / "checkpoint.json").exists()

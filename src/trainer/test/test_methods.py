@@ -71,7 +71,7 @@ def test_auxdistill_takes_its_auxiliary_tasks_from_the_settings_or_the_job(tmp_p
         asked.append((config.main, config.auxiliaries, config.seed, suite))
         raise ValueError("enough")
 
-    monkeypatch.setattr("polytask_trainer.auxdistill.students.learn_expert", record)
+    monkeypatch.setattr("polytask_trainer.auxdistill.students.learn_experts", record)
     job = {"task": "rearrange-hard", "demonstrations": "", "output": str(tmp_path), "suite": "pocket_house"}
     for more in ({}, {"settings": "pocket_house_auxdistill", "seed": 3}):
         with pytest.raises(JobRefused, match="enough"):

@@ -118,11 +118,10 @@ def learn(
     if method is not Method.polytask:
         if through_topics or into or warm_start or reward is Reward.ot:
             fail(f"method {method.value} learns in process from the suite's own reward: give no other way")
-        folder = output / task[0] if method is Method.auxdistill else output
         together = LearnJob(
             task=task[0],
             demonstrations="",
-            output=str(folder),
+            output=str(output),
             suite=suite,
             steps=steps,
             seed=seed,
@@ -131,7 +130,7 @@ def learn(
             with_tasks=tuple(task[1:]),
         )
         [result] = run_all({f"learning {', '.join(task)}": together}).values()
-        console.print(f"{method.value} after {result['steps']} steps: {folder}", soft_wrap=True)
+        console.print(f"{method.value} after {result['steps']} steps: {output}", soft_wrap=True)
         return
     if through_topics and parallel > 1:
         fail("one simulator cannot be stepped by several learners: leave out --parallel or --through-topics")

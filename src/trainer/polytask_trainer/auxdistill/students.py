@@ -7,6 +7,7 @@ this leaves is measured by :func:`teach_expert`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from polytask_policy.checkpoint import has_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
 from polytask_trainer import trials
@@ -89,7 +91,7 @@ def taught(
     return student, np.concatenate(states)
 
 
-def learn_expert(
+def learn_experts(
     config: AuxDistillConfig,
     suite: str,
     output: Path,
@@ -99,9 +101,9 @@ def learn_expert(
     on_progress: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> LearnResult:
-    """Learn ``config.main`` with its auxiliary tasks; ``output`` becomes the run folder of an expert like any other.
+    """Learn ``config.tasks``; ``output`` gets a run folder for each, of an expert like any other.
 
-    The recurrent policy is in ``output/recurrent``. Resumes as `learn_auxdistill` does; raises as it and
+    The recurrent policy is in ``output/recurrent``. The same call resumes; raises as `learn_auxdistill` and
     :func:`teach_expert` do.
     """
     from polytask_sim_bridge.suites.registry import make_batch
@@ -110,8 +112,14 @@ def learn_expert(
     done = learn_auxdistill(
         config, partial(make_batch, suite), recurrent, on_progress=on_progress, should_stop=should_stop
     )
-    if done.finished:
-        teach_expert(recurrent, suite, config.main, output, student, episodes)
+    for number, task in enumerate(config.tasks if done.finished else ()):
+        if should_stop is not None and should_stop():
+            return dataclasses.replace(done, finished=False)
+        if on_progress is not None:
+            report = {"phase": "teaching", "step": number, "total_steps": len(config.tasks)}
+            on_progress({**report, "episode_reward": None, "elapsed": done.seconds})
+        if not has_checkpoint(output / task):
+            teach_expert(recurrent, suite, task, output / task, student, episodes)
     return done
 
 
