@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from polytask_trainer.config import read_settings
 from polytask_trainer.experiments.run import Context, Stopped
 
-POINTS = 50
+POINTS = 30
 """Of a learning curve."""
 
 
@@ -20,6 +21,7 @@ def learned(context: Context) -> dict[str, Any]:
     """Success by task with drawn actions and by mean actions, the share of the main task's episodes in which each part
     was done, and the curve.
     """
+    from polytask_sim_bridge.suites import load_suite
     from polytask_sim_bridge.suites.registry import make_batch
     from polytask_trainer.auxdistill.config import AuxDistillConfig
     from polytask_trainer.auxdistill.evaluate import trials
@@ -45,14 +47,21 @@ def learned(context: Context) -> dict[str, Any]:
         by_mean[task] = float(calm.success.mean())
         if task == learn.main:
             parts = {part: float((tried.stage >= stage).mean()) for part, stage in config["parts"].items()}
-    return {"success": success, "by_mean": by_mean, "parts": parts, "curve": curve(context.folder / LOG, tasks)}
+    settling = math.ceil(load_suite(config["suite"]).task(learn.main).horizon / learn.sequence)
+    points = curve(context.folder / LOG, tasks, learn.restart, settling)
+    return {"success": success, "by_mean": by_mean, "parts": parts, "curve": points}
 
 
-def curve(log: Path, tasks: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Success of training episodes by task, over ``POINTS`` spans of the training; None where none ended."""
+def curve(log: Path, tasks: tuple[str, ...], restart: int, settling: int) -> list[dict[str, Any]]:
+    """Success of training episodes by task, over ``POINTS`` spans of the training; None where none ended.
+
+    The first ``settling`` updates after each ``restart`` are left out: there only short episodes have ended yet, which
+    are the successful ones.
+    """
     lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [line for update, line in enumerate(lines) if update % restart >= settling]
     points = []
-    for part in np.array_split(np.arange(len(lines)), min(POINTS, len(lines))):
+    for part in np.array_split(np.arange(len(lines)), min(POINTS, len(lines))) if lines else ():
         counts = {task: [0, 0] for task in tasks}
         for line in (lines[index] for index in part):
             for task, (ended, succeeded, _) in line["ended"].items():
