@@ -21,7 +21,7 @@ class AuxiliaryConfig:
     """Of ``fixed``, in the order of the losses; empty: all 1."""
     horizon: int = 5
     """N of OL-AUX: updates of the agent for one of the weights."""
-    rate: float = 0.01
+    rate: float = 0.001
     """alpha beta of OL-AUX: step size of the weights (the paper does not give it)."""
     hidden: int = 128
     """Width of the hidden layer of each loss's own network."""

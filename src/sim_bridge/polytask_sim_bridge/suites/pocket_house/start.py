@@ -84,7 +84,7 @@ class Starts:
         opening = np.where(opened, wide, 0.0)
         places = layout.handles(opening)[0]
 
-        # The base is anywhere, or near to where the stage takes place.
+        # The base is near to where the stage takes place, or else anywhere; with an object in hand, where it took that.
         aim = np.where(trained == PLACE, beside_goal, beside_thing)
         shut = layout.handles(np.zeros((1, 2)))[0][0]
         at_handles = _beside(np.column_stack([shut, layout.FACING]))
@@ -93,8 +93,9 @@ class Starts:
         at, share, turn = next(numbers), next(numbers), next(numbers)
         cells = [self._anywhere[one] for one in task]
         anywhere = np.array([some[int(number * len(some))] for some, number in zip(cells, at, strict=True)])
-        near = self._by_way[aim, (at * self._nearby[aim]).astype(np.int64)]
-        start = middles(COARSE)[np.where(share < self._near[task], near, anywhere)]
+        near, there = (self._by_way[to, (at * self._nearby[to]).astype(np.int64)] for to in (aim, beside_thing))
+        else_at = np.where(trained == PLACE, there, anywhere)
+        start = middles(COARSE)[np.where(share < self._near[task], near, else_at)]
         base = start + COARSE * (np.stack([next(numbers), next(numbers)], axis=1) - 0.5)
         heading = 2.0 * np.pi * turn - np.pi
 
