@@ -15,7 +15,7 @@ from polytask_robot_io.embodiment import config_folder
 from polytask_trainer.auxdistill.config import AuxDistillConfig, load_auxdistill_config
 from polytask_trainer.experiments.report import Document, Figure, Report, select, table
 from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Estimate, Scores, estimate, score_table, share, verdict
+from polytask_trainer.experiments.scores import Scores, score_table, verdict
 
 WORK = "polytask_trainer.experiments.auxdistill_works:learned"
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -89,14 +89,15 @@ def run(settings: Settings, seed: int, title: str, changes: Mapping[str, Any]) -
 def report(documents: Sequence[Document]) -> Report:
     """Success and stages of the main task, the auxiliary tasks, λ, and learning curves."""
     scores, calm, parts, curves = Scores(), Scores(), Scores(), dict[str, list[Sequence[Mapping[str, Any]]]]()
-    rates: dict[float, list[float]] = {}
+    swept: dict[float, Scores] = {}
     found = select(documents, "learned")
     main = found[0]["config"]["learn"]["main"]
     for document in found:
         variant = document["title"].removeprefix("auxdistill ")
         result, learn = document["result"], document["config"]["learn"]
         if variant == "oracle" or variant not in VARIANTS:
-            rates.setdefault(learn["distill"], []).append(result["success"][main])
+            own = swept.setdefault(learn["distill"], Scores())
+            own.add("oracle", main, document["seed"], result["success"][main])
         if variant in VARIANTS:
             for task, success in result["success"].items():
                 scores.add(variant, task, document["seed"], success)
@@ -106,7 +107,6 @@ def report(documents: Sequence[Document]) -> Report:
                 parts.add(variant, part, document["seed"], rate)
             curves.setdefault(variant, []).append(result["curve"])
     columns = {key: title for key, title in TITLES.items() if key in curves}
-    swept = [[f"{weight:g}", share(own), str(len(own))] for weight, own in sorted(rates.items())]
     sections = [
         f"## {main}",
         f"Share of {found[0]['config']['episodes']} fresh episodes, actions drawn from the policy, after "
@@ -115,7 +115,7 @@ def report(documents: Sequence[Document]) -> Report:
         "\n".join(targets(scores, main, columns)),
         "## λ",
         f"Success of {main} with the oracle by the coefficient of the distillation loss.",
-        table(["λ", "success", "seeds"], swept),
+        coefficients(swept),
         "## All tasks",
         score_table(scores, columns),
         "The same with mean actions, which is what students are taught.",
@@ -128,22 +128,29 @@ def report(documents: Sequence[Document]) -> Report:
 
 
 def stages(parts: Scores, columns: Mapping[str, str]) -> str:
-    """Success stage by stage: a row for each variant, with the interval of the last."""
+    """Success stage by stage: a row for each variant."""
     rows = []
     for variant, title in columns.items():
-        means = [_of(parts, variant, part) for part in parts.tasks()]
+        means = [parts.within(part).mean(variant) for part in parts.tasks()]
         rows.append([title, *("–" if mean is None else str(mean) for mean in means)])
     return table(["", *parts.tasks()], rows)
 
 
+def coefficients(swept: Mapping[float, Scores]) -> str:
+    """Success with the oracle by λ, in the order of λ."""
+    means = [(f"{weight:g}", scores.mean("oracle")) for weight, scores in sorted(swept.items())]
+    return table(["λ", "success", "seeds"], [[name, str(mean), str(mean.seeds)] for name, mean in means if mean])
+
+
 def targets(scores: Scores, main: str, columns: Mapping[str, str]) -> list[str]:
     """One line for each thing that was to be shown."""
-    ours = _of(scores, "oracle", main)
+    scores = scores.within(main)
+    ours = scores.mean("oracle")
     lines = [verdict("with distillation", ours, ours is not None and ours.value >= LEAST, f"≥ {LEAST}")]
     for variant in columns:
         if variant == "oracle":
             continue
-        ratio = _ratio(scores, variant, main)
+        ratio = scores.ratio(variant, "oracle")
         within = variant in ("none", "alone")
         reached = ratio is not None and (ratio.value < MOST if within else ratio.value >= KEPT)
         what = f"{TITLES[variant].removeprefix('… ')}, over AuxDistill's success"
@@ -152,20 +159,6 @@ def targets(scores: Scores, main: str, columns: Mapping[str, str]) -> list[str]:
         else:
             lines.append(verdict(what, ratio, reached, f"< {MOST:.2f}" if within else f"≥ {KEPT}"))
     return lines
-
-
-def _of(scores: Scores, variant: str, task: str) -> Estimate | None:
-    values = scores.of(variant, task)
-    return estimate(np.array(values)[:, None], lambda drawn: float(drawn.mean())) if values else None
-
-
-def _ratio(scores: Scores, variant: str, main: str) -> Estimate | None:
-    ours, theirs = scores.of("oracle", main), scores.of(variant, main)
-    count = min(len(ours), len(theirs))
-    if count == 0 or not any(ours[:count]):
-        return None
-    both = np.stack([theirs[:count], ours[:count]], -1)[:, None]
-    return estimate(both, lambda drawn: float(drawn[..., 0].mean() / max(float(drawn[..., 1].mean()), 1e-9)))
 
 
 def draw(axes: Any, curves: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], main: str) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from polytask_policy.checkpoint import write_atomically
 from polytask_trainer.config import ConfigError
-from polytask_trainer.experiments.plan import experiment
+from polytask_trainer.experiments.plan import experiment, plan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Document = Mapping[str, Any]
-"""The JSON of one run: title, work, config, seed, needs, versions, result."""
+"""The JSON of one run: title, name, work, config, seed, needs, versions, result."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,42 @@ def select(documents: Iterable[Document], work: str, **config: Any) -> list[Docu
     return sorted(chosen, key=lambda document: (document["seed"], document["title"]))
 
 
+def planned(documents: Sequence[Document], name: str, budget: str) -> tuple[list[Document], list[Document]]:
+    """Those whose configuration is the experiment's at this budget today, with any seed, and the others."""
+    runs = {run.name: run for run in plan(name, budget, seeds=1 + max(document["seed"] for document in documents))}
+    found: tuple[list[Document], list[Document]] = ([], [])
+    for document in documents:
+        run = runs.get(document["name"])
+        found[run is None or bool(run.differing(document["config"]))].append(document)
+    return found
+
+
 def write_report(name: str, budget: str, folder: Path) -> str:
-    """Write ``report.md``, ``report.csv`` and the figures beside the runs' JSON; gives the page. Raises ConfigError."""
-    documents = read_documents(folder)
+    """Write ``report.md``, ``report.csv`` and the figures beside the runs' JSON; gives the page.
+
+    Runs of another configuration than today's are named and left out. Raises ConfigError where none is left.
+    """
+    documents, others = planned(read_documents(folder), name, budget)
+    if not documents:
+        raise ConfigError(f"{folder}: all runs are of another configuration than {_command(name, budget)} has now")
+    return write_page(name, budget, folder, documents, others)
+
+
+def write_page(
+    name: str, budget: str, folder: Path, documents: Sequence[Document], others: Sequence[Document] = ()
+) -> str:
+    """Write the report of ``documents``; ``others`` are named as left out."""
     report: Report = experiment(name).report(documents)
     page = [
         f"# {name}, budget {budget}",
         (experiment(name).__doc__ or "").strip(),
         f"```\n{_command(name, budget)}\n```",
     ]
-    page += [_about(documents), *report.sections]
+    page.append(_about(documents))
+    if others:
+        named = sorted(f"{document['title']} {document['seed']}" for document in others)
+        page.append(f"Of another configuration, left out: {', '.join(named)}.")
+    page += report.sections
     for file, figure in report.figures.items():
         _draw(folder / file, figure)
         page.append(f"![{figure.caption}]({file})")

@@ -76,6 +76,10 @@ class Run:
         """Name of its folder."""
         return f"{self.slug}-{self.digest}"
 
+    def differing(self, made: Mapping[str, Any]) -> list[str]:
+        """Entries in which a run of this name, made with the configuration ``made``, had other defaults."""
+        return sorted(_conflicts(made, _plain(self.config)))
+
     def to_json(self) -> dict[str, Any]:
         """What :func:`execute` takes; the runs it needs by name."""
         return {
@@ -152,8 +156,7 @@ def finished(root: Path, run: Run) -> bool:
     path = root / run.name / DOCUMENT
     if not path.is_file():
         return False
-    differing = sorted(_conflicts(json.loads(path.read_text())["config"], _plain(run.config)))
-    if differing:
+    if differing := run.differing(json.loads(path.read_text())["config"]):
         raise ConfigError(
             f"{path.parent} was made with other defaults: {', '.join(differing)}; delete it to do it anew"
         )

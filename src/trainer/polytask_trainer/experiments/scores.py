@@ -53,6 +53,12 @@ class Scores:
         """One for each score, for a CSV file."""
         return [{"what": w, "task": t, "seed": s, "success": v} for (w, t, s), v in self._values.items()]
 
+    def within(self, task: str) -> Scores:
+        """Those of one task alone."""
+        found = Scores()
+        found._values = {key: value for key, value in self._values.items() if key[1] == task}
+        return found
+
     def matrix(self, whats: Sequence[str]) -> NDArray[np.float64]:
         """Return (seeds, tasks, whats) of the seeds that have all of them."""
         tasks = self.tasks()
@@ -78,18 +84,23 @@ class Scores:
 
 
 def estimate(scores: NDArray[np.float64], statistic: Statistic) -> Estimate | None:
-    """``statistic`` of scores (seeds, tasks, ...) with its 95 % interval: seeds are drawn anew for each task."""
+    """``statistic`` of scores (seeds, tasks, ...) with its 95 % interval.
+
+    Seeds are drawn anew for each task, and what belongs to a seed and task is drawn together: a policy and the expert
+    that it was distilled from share their luck, which must not widen the interval of their ratio.
+    """
     if len(scores) == 0:
         return None
     if len(scores) == 1:
         return Estimate(statistic(scores), None, None, 1)
     from rliable import library  # type: ignore[import-untyped]
 
+    seeds, tasks = np.indices(scores.shape[:2])
     with warnings.catch_warnings(), _drawn_alike():
         warnings.simplefilter("ignore", FutureWarning)  # rliable hands arch a RandomState
         points, intervals = library.get_interval_estimates(
-            {"it": scores},
-            lambda drawn: np.array([statistic(drawn)]),
+            {"it": seeds},
+            lambda drawn: np.array([statistic(scores[drawn, tasks])]),
             reps=REPETITIONS,
         )
     low, high = intervals["it"][:, 0]
