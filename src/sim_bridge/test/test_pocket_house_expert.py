@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-from sim_client import Client, simulator, vector
 
-from polytask_robot_io.stamps import to_ns
 from polytask_sim_bridge.suites import load_suite, make_env, scripted_expert
 from polytask_sim_bridge.suites.pocket_house.plan import STAGES
 from polytask_sim_bridge.suites.registry import make_batch
@@ -48,26 +46,3 @@ def test_random_play_does_not_rearrange():
         assert not success.any()
         parts += (reward > 0).sum()
     assert parts <= 3, "hardly a door is opened"
-
-
-def test_it_speaks_the_topic_contract():
-    """The same episode behind the simulator's node as in process, with a picture of the house."""
-    env, expert = make_env("pocket_house", "rearrange-hard"), scripted_expert("pocket_house", "rearrange-hard")
-    states = [env.reset(seed=3)[0]["state"]]
-    actions = []
-    for _ in range(10):
-        actions.append(expert(states[-1]))
-        states.append(env.step(actions[-1])[0]["state"])
-    with simulator("suite:=pocket_house", "pace:=service"):
-        client = Client()
-        answer = client.reset("rearrange-hard", 3)
-        assert tuple(answer.state.names) == tuple(env.state_names)
-        there = [vector(answer.state)]
-        for action in actions:
-            answer = client.step(action, to_ns(answer.state.header.stamp))
-            assert answer.ok, answer.message
-            there.append(vector(answer.state))
-        assert np.array_equal(np.stack(there), np.stack(states))
-        [image] = client.reset(seed=3, want_image=True).images
-        assert (image.width, image.height) == (160, 120)
-        client.close()
