@@ -98,6 +98,8 @@ class EvaluateJob:
     episodes: int = 25
     first: int = 0
     """Number of the first start; the same numbers are the same starts for every policy."""
+    actions: bool = False
+    """Give the first episode's ``actions`` (T, k) too, with which it can be played again."""
 
 
 @dataclass(frozen=True)

@@ -162,17 +162,29 @@ def _evaluate(job: EvaluateJob, on_progress: Progress, should_stop: ShouldStop) 
 
     env = make_env(job.suite, job.task)
     parts: list[Evaluation] = []
+    actions: list[list[float]] = []
+
+    def kept(act: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        def acting(state: np.ndarray) -> np.ndarray:
+            action = act(state)
+            actions.append(action.tolist())
+            return action
+
+        return acting
+
     try:
         act_in = _episode_policies(job, env)
         for index, seed in enumerate(evaluation_seeds(job.episodes, job.first)):
             if should_stop():
                 return {"finished": False, "steps": index}
-            parts.append(evaluate(act_in(index), env, [seed]))
+            act = act_in(index)
+            parts.append(evaluate(kept(act) if job.actions and index == 0 else act, env, [seed]))
             on_progress({"step": index + 1, "total_steps": job.episodes})
     finally:
         env.close()
     whole = Evaluation.joined(parts).to_json()
-    return {"finished": True, "steps": job.episodes, "task": job.task, "goal": job.goal, **whole}
+    result = {"finished": True, "steps": job.episodes, "task": job.task, "goal": job.goal, **whole}
+    return {**result, "actions": actions} if job.actions else result
 
 
 def _episode_policies(

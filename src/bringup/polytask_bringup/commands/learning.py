@@ -209,11 +209,16 @@ def evaluate(
     episodes: Annotated[int, typer.Option(help="Fresh starts per task.", min=1)] = 25,
     first: Annotated[int, typer.Option(help="Number of the first start.", min=0)] = 0,
     parallel: Annotated[int, typer.Option(help="How many tasks to try at once, a core each.", min=1)] = 1,
+    film: Annotated[
+        Path | None, typer.Option(help="GIF that shows each task's first start, side by side, with what was asked.")
+    ] = None,
 ) -> None:
     """Try a policy on starts it has never seen, in simulation, and print how often it succeeds.
 
     The same numbers are the same starts for every policy, so two policies can be compared.
     """
+    if film is not None and (film.suffix.lower() != ".gif" or not film.absolute().parent.is_dir()):
+        fail(f"{film} cannot be the film: name a .gif file in a folder that is there")
     from polytask_policy.checkpoint import CheckpointError, load_checkpoint
     from polytask_trainer.jobs import EvaluateJob
 
@@ -233,18 +238,25 @@ def evaluate(
             pictures=str(pictures),
             episodes=episodes,
             first=first,
+            actions=film is not None,
         )
         for name in task or taught
     }
     table = Table("task", "success", "95 % interval", "mean length", box=None)
     rates = []
-    for name, result in run_all(jobs, parallel).items():
+    results = run_all(jobs, parallel)
+    for name, result in results.items():
         rates.append(result["success"])
         interval = f"{100 * result['low']:.0f}–{100 * result['high']:.0f} %"
         table.add_row(name, f"{100 * result['success']:.0f} %", interval, f"{result['mean_length']:.0f} steps")
     if len(rates) > 1:
         table.add_row("[bold]mean[/]", f"[bold]{100 * sum(rates) / len(rates):.0f} %[/]", "", "")
     console.print(table)
+    if film is not None:
+        from polytask_bringup.film import write_film
+
+        write_film(film, meta, list(results.values()))
+        console.print(str(film), soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:
