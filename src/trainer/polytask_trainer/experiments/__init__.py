@@ -14,6 +14,7 @@ EXPERIMENTS: tuple[str, ...] = (
     "goal_kinds",
     "lifelong",
     "reservoir",
+    "transfer",
     "rewards",
     "cheetah",
     "pixels",
