@@ -1,4 +1,4 @@
-"""The proxy reward against POT and by hand, the agents' losses by hand, and training that is stopped and carried on."""
+"""The proxy reward against POT and by hand, partners, memory, and training that is stopped and carried on."""
 
 import dataclasses
 import math
@@ -19,7 +19,6 @@ from polytask_trainer.ot_regularised.collect import Memory, play
 from polytask_trainer.ot_regularised.config import SacConfig, TasksConfig, TransportConfig, tasks_config
 from polytask_trainer.ot_regularised.learn import learn_tasks
 from polytask_trainer.ot_regularised.proxy import Pool, ground_cost, pair_points, places, proxy_rewards, shares
-from polytask_trainer.ot_regularised.sac import Batch, Sac
 from polytask_trainer.ot_regularised.suites import expert, make_learner
 from polytask_trainer.training_state import ResumeError
 
@@ -51,6 +50,13 @@ def test_proxy_rewards_lie_between_0_and_sigma():
     for scale in (1e-3, 1.0, 20.0):
         rewards = proxy_rewards(scale * own, scale * other + 0.1, TRANSPORT)
         assert bool(((rewards > 0.0) & (rewards < TRANSPORT.sigma)).all())
+
+
+def test_proxy_rewards_reach_both_ends_in_floating_point():
+    """A point where the other's only one is earns sigma itself; at the toll's beta, one that is not earns nothing."""
+    toll = dataclasses.replace(TRANSPORT, beta=10_000.0)
+    own = torch.tensor([[[0.3, 0.7]], [[0.3, 0.8]]]).double()
+    assert proxy_rewards(own, own[:1].expand(2, 1, 2), toll).flatten().tolist() == [TRANSPORT.sigma, 0.0]
 
 
 def test_two_points_by_hand():
@@ -126,88 +132,6 @@ def test_partners_by_return_are_those_that_earned_something():
     assert rewards.tolist() == [[config.sigma] * 2, [config.sigma] * 2], "nobody to be unlike, and nothing unlike"
 
 
-def batch_of_one(agents=1, reward=1.0, terminated=False):
-    """From cell 0 by action 1 to cell 2."""
-    full = (agents, 1)
-    return Batch(
-        torch.zeros(full, dtype=torch.int64),
-        torch.ones(full, dtype=torch.int64),
-        torch.full(full, reward),
-        torch.full(full, 2, dtype=torch.int64),
-        torch.full(full, terminated),
-    )
-
-
-def made(agents=1, **settings):
-    return Sac(agents, (4, 2), True, TABLES, torch.Generator().manual_seed(0), group=agents, **settings)
-
-
-def fill(agent, values, policy):
-    with torch.no_grad():
-        for network in (agent.critics, agent.target):
-            network.layers.rows.copy_(torch.tensor(values, dtype=torch.float32))
-        agent.policy.layers.rows.copy_(torch.tensor(policy).log())
-
-
-VALUES = [[[0.0, 1.0], [0.0, 0.0], [2.0, 4.0], [0.0, 0.0]], [[0.5, 0.5], [0.0, 0.0], [3.0, 3.0], [0.0, 0.0]]]
-POLICY = [[[0.5, 0.5], [0.5, 0.5], [0.25, 0.75], [0.5, 0.5]]]
-END = 0.2 * math.log(2.0) / 0.5
-"""end_value: alpha log 2 / (1 - gamma)."""
-
-
-def test_critic_loss_by_hand():
-    agent = made()
-    fill(agent, VALUES, POLICY)
-    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    value = END + 0.25 * 2.0 + 0.75 * 3.0 + 0.2 * entropy  # the smaller critic at cell 2: 2 and 3
-    wanted = 1.0 + 0.5 * value
-    expected = (END + 1.0 - wanted) ** 2 + (END + 0.5 - wanted) ** 2
-    assert agent._critic_loss(batch_of_one()).item() == pytest.approx(expected, rel=1e-5)
-    arrived = (END + 1.0 - (1.0 + 0.5 * END)) ** 2 + (END + 0.5 - (1.0 + 0.5 * END)) ** 2
-    assert agent._critic_loss(batch_of_one(terminated=True)).item() == pytest.approx(arrived, rel=1e-5)
-
-
-def test_policy_loss_and_gradient_by_hand():
-    agent = made()
-    fill(agent, VALUES, POLICY)
-    states = torch.tensor([[2]])
-    choices = agent.policy.choices(states, agent.generator)
-    loss = agent._policy_loss(choices, states)
-    smaller = [END + 2.0, END + 3.0]
-    terms = [0.2 * math.log(p) - q for p, q in zip((0.25, 0.75), smaller, strict=True)]
-    assert loss.item() == pytest.approx(0.25 * terms[0] + 0.75 * terms[1], rel=1e-5)
-    loss.backward()
-    slope = agent.policy.layers.rows.grad[0, 2]
-    assert torch.allclose(slope, 0.25 * 0.75 * (terms[0] - terms[1]) * torch.tensor([1.0, -1.0]), rtol=1e-4)
-
-
-def test_distrals_regularisation_by_hand():
-    agent = made(share=0.5)
-    fill(agent, VALUES, POLICY)
-    with torch.no_grad():
-        agent.prior.layers.rows[0, 2] = torch.tensor([0.9, 0.1]).log()
-    states = torch.tensor([[2]])
-    found = agent._regularised(agent.policy.choices(states, agent.generator), states)[0, 0]
-    expected = [0.2 * (math.log(p) - 0.5 * math.log(q)) for p, q in ((0.25, 0.9), (0.75, 0.1))]
-    assert found.tolist() == pytest.approx(expected, rel=1e-5)
-    loss = agent._prior_loss(agent.policy.choices(states, agent.generator), states)
-    assert loss.item() == pytest.approx(-0.25 * math.log(0.9) - 0.75 * math.log(0.1), rel=1e-5)
-    loss.backward(inputs=list(agent.prior.parameters()))
-    assert torch.allclose(agent.prior.layers.rows.grad[0, 2], torch.tensor([0.9 - 0.25, 0.1 - 0.75]), rtol=1e-4)
-
-
-def test_agents_of_a_stack_learn_as_if_alone():
-    pair, alone = made(2), made(1)
-    one, two = batch_of_one(1, 1.0), batch_of_one(1, -3.0)
-    both = Batch(*(torch.cat([getattr(b, f.name) for b in (one, two)]) for f in dataclasses.fields(Batch)))
-    for _ in range(20):
-        pair.update(both)
-        alone.update(one)
-    assert torch.equal(pair.policy.layers.rows[0], alone.policy.layers.rows[0])
-    assert torch.equal(pair.critics.layers.rows[[0, 2]], alone.critics.layers.rows)
-    assert not torch.equal(pair.policy.layers.rows[1], alone.policy.layers.rows[0])
-
-
 @pytest.mark.parametrize("sharing", [True, False])
 def test_what_is_learned_from_is_never_a_reason_not_to_arrive(sharing):
     """Rewards in memory: the environment's, less the cost of a step, less what proxy rewards are below sigma."""
@@ -217,29 +141,6 @@ def test_what_is_learned_from_is_never_a_reason_not_to_arrive(sharing):
     kept = found.memory.to_tensors()["rewards"] - found._by_agent(played.rewards)[:, -found.config.replay :]
     assert float(kept.max()) <= -0.1 + 1e-6
     assert bool((kept < -0.1 - 1e-3).any()) == sharing
-
-
-def test_continuous_agents_find_the_best_action():
-    config = SacConfig(hidden=(32,), gamma=0.0, temperature=0.01, learning_rate=3e-3)
-    agent = Sac(2, (1, 1), False, config, torch.Generator().manual_seed(0), group=2, share=0.3)
-    generator = torch.Generator().manual_seed(1)
-    best = torch.tensor([0.5, -0.5]).view(2, 1, 1)
-    for _ in range(800):
-        actions = 2.0 * torch.rand(2, 64, 1, generator=generator) - 1.0
-        states = torch.ones(2, 64, 1)
-        rewards = -(actions - best).square().squeeze(-1)
-        agent.update(Batch(states, actions, rewards, states, torch.zeros(2, 64, dtype=torch.bool)))
-    found = agent.act(np.ones((2, 1, 1), np.float32), greedy=True)
-    assert found[:, 0, 0].tolist() == pytest.approx([0.5, -0.5], abs=0.15)
-
-
-def test_log_density_of_squashed_actions_integrates_to_one():
-    agent = Sac(1, (1, 1), False, SacConfig(hidden=(8,)), torch.Generator().manual_seed(0))
-    states = torch.zeros(1, 4001, 1)
-    grid = torch.linspace(-0.9995, 0.9995, 4001).view(1, -1, 1)
-    choices = dataclasses.replace(agent.policy.choices(states, agent.generator), raw=torch.atanh(grid))
-    density = agent.policy.log_of(choices, states).exp().flatten()
-    assert float(torch.trapezoid(density, grid.flatten())) == pytest.approx(1.0, abs=0.01)
 
 
 def test_memory_keeps_the_latest_of_each_task():

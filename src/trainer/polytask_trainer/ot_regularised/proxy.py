@@ -7,7 +7,7 @@ C, point i's share of the transport is
 
 and its proxy reward, to be added to the environment's (the paper's Eq. 9),
 
-    r_i = sigma exp(-beta s_i T)                    in (0, sigma).
+    r_i = sigma exp(-beta s_i T)                    in (0, sigma), in floating point [0, sigma].
 
 What agents learn from is r_i - sigma, which is never positive: were it, an agent that wanders about for ever could earn
 more than the goal's reward, and arriving would end that. Between trajectories that never end it makes no difference.
@@ -46,7 +46,7 @@ def shares(own: Tensor, other: Tensor, config: TransportConfig) -> Tensor:
 
 
 def proxy_rewards(own: Tensor, other: Tensor, config: TransportConfig) -> Tensor:
-    """Eq. 9: float64 (B, T) in (0, sigma)."""
+    """Eq. 9: float64 (B, T) in [0, sigma]: sigma where a point stays, 0 where the exponential underflows."""
     return config.sigma * (-config.beta * shares(own, other, config)).exp()
 
 

@@ -12,9 +12,14 @@ less c_KL log(pi_i / pi_0) + c_Ent log pi_i), and pi_0 is distilled from all pi_
 **Arriving must not cost the entropy.** It is positive in every step, so an episode that ends at the goal would lose
 what wandering about goes on to earn: up to alpha log C / (1 - gamma), which may well be more than a goal's reward of 1,
 and the best policy would avoid the goal. What ends in success is therefore worth that much (``end_value``), as if the
-highest entropy were earned for ever after. The entropy of C discrete actions is at most log C, and with a shared policy
-at most (1 - share) log C; continuous tasks do not end. Critics begin at that value too: from zero, every place that has
-been visited would look better than any that has not, and nobody would go on.
+highest entropy were earned for ever after. C discrete actions have at most the entropy log C, and with a shared policy
+
+    max_pi E_pi[-log pi + share log pi_0] = log sum_a pi_0(a)^share <= (1 - share) log C       (Jensen; 0 <= share < 1).
+
+With densities the sum is an integral over the k entries of an action in [-1, 1], and C their volume 2^k. Critics of
+discrete actions begin at that value too: from zero, every place that has been visited would look better than any that
+has not, and nobody would go on. Critics of continuous actions, which are networks, begin near zero; with them no task
+that ends has been measured.
 """
 
 from __future__ import annotations
@@ -64,7 +69,8 @@ class Sac:
     ) -> None:
         """``sizes``: of a state, or how many cells; how many actions, or size of one."""
         self.config, self.generator, self.discrete, self.share = config, generator, discrete, share
-        self._choices, self._groups = sizes[1] if discrete else 1, agents // group
+        self._log_choices = math.log(sizes[1]) if discrete else sizes[1] * math.log(2.0)
+        self._groups = agents // group
         kind = DiscretePolicy if discrete else ContinuousPolicy
         self.policy = kind(agents, *sizes, config.hidden, generator)
         self.prior = kind(self._groups, *sizes, config.hidden, generator) if share else None
@@ -115,13 +121,13 @@ class Sac:
 
     def end_value(self) -> Tensor:
         """The value (M, 1) of having arrived; see above."""
-        entropy = (1.0 - self.share) * math.log(self._choices) * self.log_alpha.detach().exp()
+        entropy = (1.0 - self.share) * self._log_choices * self.log_alpha.detach().exp()
         return entropy / (1.0 - self.config.gamma)
 
     def _values(self, critics: Critics, states: Tensor, actions: Tensor | None) -> Tensor:
-        """Both critics' values (2, M, B, C): the networks learn how far they are from ``end_value``."""
-        values: Tensor = critics(states, actions) + self.end_value().unsqueeze(-1)
-        return values
+        """Both critics' values (2, M, B, C): of discrete actions as what is learned beside ``end_value``."""
+        values: Tensor = critics(states, actions)
+        return values + self.end_value().unsqueeze(-1) if self.discrete else values
 
     def _regularised(self, choices: Choices, states: Tensor) -> Tensor:
         """Return alpha (log pi - share log pi_0), (M, B, C)."""
