@@ -163,7 +163,7 @@ def test_rewards_shows_the_gap_to_the_environment_s_reward(tmp_path):
             config = {"task": task, "episodes": 25, "learn": {"steps": 100}, "demonstrations": 1}
             write(tmp_path, f"{variant} tabletop {task}", "expert", config, {"evaluation": rate(success)}, 0)
     page = page_of("rewards", tmp_path)
-    assert "environment's reward less OT as in the paper: +0.550" in page
+    assert "environment's reward less the paper's OT, raw states: +0.550" in page
     assert "environment's reward less OT, the demo's: +0.050" in page
 
 
