@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from polytask_sim_bridge.suites import EMBODIMENTS, SuiteError, make_batch
+from polytask_sim_bridge.suites import (
+    BATCHED,
+    EMBODIMENTS,
+    SuiteError,
+    load_suite,
+    make_batch,
+    make_env,
+    scripted_expert,
+)
 from polytask_sim_bridge.suites.batch import BatchEnv, SingleEnv
 from polytask_sim_bridge.suites.task import CameraConfig, SuiteConfig, Task
 
@@ -118,6 +126,34 @@ def test_a_single_environment_does_not_end_at_success():
     assert not any(step[2] for step in steps)
     assert [step[3] for step in steps] == [False] * 5 + [True]
     assert steps[-1][4]["where"] == np.floor(steps[-1][0]["state"][0])
+
+
+@pytest.mark.parametrize("suite", BATCHED)
+def test_environments_made_alone_go_through_the_steps_of_the_batch(suite):
+    """Every second task of the house by its script, so that episodes end in both ways."""
+    tasks = tuple(load_suite(suite).tasks)
+    batch, alone, rng = make_batch(suite, tasks), [make_env(suite, task) for task in tasks], np.random.default_rng(0)
+    scripts = {i: scripted_expert(suite, tasks[i]) for i in range(0, len(tasks), 2) if suite == "pocket_house"}
+    observation, _ = batch.reset(seed=11)
+    assert np.array_equal(observation, [one.reset(seed=11 + i)[0]["state"] for i, one in enumerate(alone)])
+    space, arrived, cut = batch.single_action_space, 0, 0
+    for _ in range(max(task.horizon for task in load_suite(suite).tasks.values()) + 5):
+        many = (len(tasks), *space.shape)
+        actions = rng.uniform(-1.0, 1.0, many) if space.shape else rng.integers(space.n, size=many)
+        for i, script in scripts.items():
+            actions[i] = script(observation[i])
+        observation, reward, terminated, truncated, info = batch.step(actions)
+        for i, one in enumerate(alone):
+            after, paid, _, over, told = one.step(actions[i])
+            assert np.array_equal(after["state"], info["final_obs"][i])
+            assert (paid, told["success"], over and not told["success"]) == (reward[i], terminated[i], truncated[i])
+            if info["_final_obs"][i]:
+                after = one.reset()[0]
+                if i in scripts:
+                    scripts[i].reset()
+            assert np.array_equal(after["state"], observation[i])
+        arrived, cut = arrived + terminated.sum(), cut + truncated.sum()
+    assert min(arrived, cut) > 0
 
 
 def test_names_without_batches_or_topics_are_refused():
