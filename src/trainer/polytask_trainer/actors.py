@@ -27,6 +27,9 @@ from polytask_policy.view import View
 from polytask_trainer.episodes import Rollout, rollout, sound_part
 from polytask_trainer.frame_store import FrameStore
 
+PATIENCE = 0.2
+"""s of waiting for an episode after which it is asked whether to stop."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -90,10 +93,17 @@ class Actors:
             raise ActorError("an actor process has ended; was memory short?") from None
         self._turn += 1
 
-    def collect(self) -> Rollout:
-        """Wait for the next episode in the order of asking, its frames being in the store. Raises ActorError."""
+    def collect(self, should_stop: Callable[[], bool] = lambda: False) -> Rollout | None:
+        """Wait for the next episode in the order of asking, its frames being in the store. Raises ActorError.
+
+        None: asked to stop meanwhile, and the episode is still to come.
+        """
+        connection = self._connections[self._collected % len(self._connections)]
         try:
-            result, busy = self._connections[self._collected % len(self._connections)].recv()
+            while not connection.poll(PATIENCE):
+                if should_stop():
+                    return None
+            result, busy = connection.recv()
         except (EOFError, ConnectionResetError):
             raise ActorError("an actor process has ended; was memory short?") from None
         if isinstance(result, str):

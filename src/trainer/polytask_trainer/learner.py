@@ -6,9 +6,10 @@ of what is kept, depends on it.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ from polytask_trainer.progress import ProgressLog
 from polytask_trainer.replay import Replay
 from polytask_trainer.rewards.matching import MatchingReward
 from polytask_trainer.rewards.relations import relation_matching
-from polytask_trainer.training_state import Counters, fingerprint, load_training, save_training
-from polytask_trainer.trials import Matched, goal_pictures, mean_total, write_npz
+from polytask_trainer.training_state import Counters, fingerprint, load_training, other_training, save_training
+from polytask_trainer.trials import Matched, goal_pictures, mean_total, read_trials, write_npz, write_trials
 
 REACH = 50.0
 """Scales (5 m, 25 m/s, 25 rad) from the demonstrations' mean beyond which a state is a broken simulation's."""
@@ -76,6 +77,8 @@ class Learner:
         self.identity = fingerprint(config, description.tasks[0], [a for pair in self._demonstrations for a in pair])
         self.log = ProgressLog(output, config.steps, on_progress)
         self.matching: MatchingReward[Any] | None = None
+        self.training = output / "training"
+        self._losses: dict[str, torch.Tensor] = {}
         self._centre = np.concatenate([states for states, _ in self._demonstrations]).mean(axis=0)
         self._reach = REACH * state_scales(units(description))
 
@@ -96,28 +99,37 @@ class Learner:
         if (done := self._finished()) is not None:
             return done
         self.log.phase("bc", Counters())
-        agent, replay = self._begin()
-        training = self.output / "training"
-        counters = load_training(training, agent, replay, self.matching, self.identity) or Counters()
-        self.log.resume(counters)
+        begun = self._begin()
+        if begun is None:
+            return LearnResult(False, 0, time.monotonic() - started)
+        agent, replay = begun
+        counters = load_training(self.training, agent, replay, self.matching, self.identity) or Counters()
+        # Of an episode with updates still owed, nothing is written down yet.
+        self.log.resume(counters.before_last() if counters.owed else counters)
         self._resume(agent, counters)
         earlier, saved, last = counters.seconds, time.monotonic(), counters.episode
-        while counters.step < config.steps:
+        while counters.step < config.steps or counters.owed:
             if self.should_stop():
-                save_training(training, agent, replay, self.matching, counters, self.identity)
+                save_training(self.training, agent, replay, self.matching, counters, self.identity)
                 return LearnResult(False, counters.step, counters.seconds)
-            self._episode(agent, replay, counters)
+            if counters.owed:
+                self._update(agent, replay, counters)
+            elif not self._episode(agent, replay, counters):
+                continue
             counters.seconds = earlier + time.monotonic() - started
-            due = time.monotonic() - saved > config.checkpoint_seconds or counters.step >= config.steps
+            if not counters.owed:
+                self._ended(agent, counters)
+            due = time.monotonic() - saved > config.checkpoint_seconds
+            due = due or (counters.step >= config.steps and not counters.owed)
             if due or counters.episode - last >= self.longest_unsaved:
-                save_training(training, agent, replay, self.matching, counters, self.identity)
+                save_training(self.training, agent, replay, self.matching, counters, self.identity)
                 saved, last = time.monotonic(), counters.episode
         finished = self._finish(agent, replay, counters)
         self.log.close()
         return LearnResult(finished, counters.step, earlier + time.monotonic() - started)
 
-    def _begin(self) -> tuple[Any, Any]:
-        """Return agent and replay as they are before the first step."""
+    def _begin(self) -> tuple[Any, Any] | None:
+        """Return agent and replay as they are before the first step. None: stopped before."""
         config = self.config
         self.matching = self._matching_reward()
         actor, rehearse = self._clone()
@@ -139,15 +151,17 @@ class Learner:
             return None
         _, meta = load_checkpoint(self.output)
         if meta.get("training") != self.identity:
-            return None  # whether it may be replaced is for the training state to say
+            if "training" in meta:
+                raise other_training(self.output)
+            return None  # one that was learned otherwise
         return LearnResult(True, int(meta["steps"]), float(meta["seconds"]))
 
     def _noise(self, episode: int) -> float:
         """Standard deviation of the exploration in that episode."""
         return self.config.seed_noise if episode < self.config.seed_episodes else self.config.agent.noise
 
-    def _run(self, agent: Any, number: int) -> Rollout:
-        """The training episode of that number."""
+    def _run(self, agent: Any, number: int) -> Rollout | None:
+        """The training episode of that number. None: stopped while waiting for it."""
         noise = self._noise(number)
         return self._rollout(lambda state: agent.act(state, noise), training_seed(self.config.seed, number))
 
@@ -155,33 +169,45 @@ class Learner:
         """Return figures about speed for the log."""
         return {}
 
-    def _episode(self, agent: Any, replay: Any, counters: Counters) -> None:
-        """One episode, its rewards, and the updates that it pays for."""
-        config = self.config
-        seeding = counters.episode < config.seed_episodes
+    def _episode(self, agent: Any, replay: Any, counters: Counters) -> bool:
+        """One episode and its rewards; the updates that it pays for are owed then. False: stopped before."""
         episode = self._run(agent, counters.episode)
+        if episode is None:
+            return False
         rewards = self._rewards(episode)
         replay.add(episode.states, episode.actions, rewards)
         counters.step += len(rewards)
         counters.episode += 1
-        losses: dict[str, float] = {}
-        if counters.episode == config.seed_episodes:
-            for _ in range(config.critic_updates):
-                agent.update(replay.sample(config.agent.batch_size, agent.generator), train_actor=False)
-        elif not seeding:
-            updates = round(config.updates_per_step * len(rewards))
-            for _ in range(updates):
-                last = agent.update(replay.sample(config.agent.batch_size, agent.generator))
-            counters.updates += updates
-            losses = {name: float(value) for name, value in last.items()} if updates else {}
-            counters.recent = [*counters.recent, float(rewards.sum())][-config.best_of :]
+        counters.length, counters.reward, counters.success = len(rewards), float(rewards.sum()), bool(episode.success)
+        if counters.episode == self.config.seed_episodes:
+            counters.owed = self.config.critic_updates
+        elif counters.episode > self.config.seed_episodes:
+            counters.owed = round(self.config.updates_per_step * len(rewards))
+        return True
+
+    def _update(self, agent: Any, replay: Any, counters: Counters) -> None:
+        """One of the updates that are owed: after the seed episodes of the critics alone, later of the actor too."""
+        learning = counters.episode > self.config.seed_episodes
+        batch = replay.sample(self.config.agent.batch_size, agent.generator)
+        losses = agent.update(batch, train_actor=learning)
+        counters.owed -= 1
+        if learning:
+            counters.updates += 1
+            self._losses = losses
+
+    def _ended(self, agent: Any, counters: Counters) -> None:
+        """Take stock of an episode whose updates are made."""
+        config = self.config
+        if counters.episode > config.seed_episodes:
+            counters.recent = [*counters.recent, counters.reward][-config.best_of :]
             mean = sum(counters.recent) / len(counters.recent)
             if len(counters.recent) == config.best_of and (counters.best is None or mean > counters.best):
                 counters.best = mean
                 agent.keep_best()
-        self.log.episode(
-            "seed" if seeding else "rl", counters, float(rewards.sum()), episode.success, losses, self._speeds(counters)
-        )
+        phase = "seed" if counters.episode <= config.seed_episodes else "rl"
+        losses = {name: float(value) for name, value in self._losses.items()}
+        self._losses = {}
+        self.log.episode(phase, counters, counters.reward, counters.success, losses, self._speeds(counters))
 
     def _rollout(self, policy: Policy, start: int) -> Rollout:
         """One training episode, less what a broken simulation added to it."""
@@ -205,22 +231,23 @@ class Learner:
         The expert comes last, so that its checkpoint says that all is there. False: stopped before.
         """
         self.log.phase("pictures", counters)
-        chosen, episodes = agent.average, self._trials(agent, agent.average, counters.episode)
-        if counters.best is not None and episodes is not None:
-            others = self._trials(agent, agent.best, counters.episode)
+        chosen, trials = agent.average, self._trials(agent, "average", counters.episode)
+        if counters.best is not None and trials is not None:
+            others = self._trials(agent, "best", counters.episode)
             if others is None:
                 return False
-            if mean_total(others) > mean_total(episodes):
-                chosen, episodes = agent.best, others
-        if episodes is None:
+            if mean_total(others) > mean_total(trials):
+                chosen, trials = agent.best, others
+        if trials is None:
             return False
-        best = sorted(episodes, key=lambda one: -one.total)[: self.config.goal_pictures]
-        pictures = goal_pictures(self.env, [(one.start, self._until_arrival(one.episode)) for one in best])
+        best = sorted(trials, key=lambda one: -one.total)[: self.config.goal_pictures]
+        pictures = goal_pictures(self.env, [(one.start, one.actions) for one in best])
         write_npz(self.output / "goal_images.npz", images=pictures)
         self._write_replay(replay)
         extra = {"steps": counters.step, "seconds": counters.seconds, "training": self.identity}
         policy = self._policy(chosen)
         policy.save(self.output, seed=self.config.seed, settings=asdict(self.config), **extra)
+        shutil.rmtree(self.training, ignore_errors=True)  # large, and of no use any more
         return True
 
     def _until_arrival(self, episode: Rollout) -> NDArray[np.float32]:
@@ -234,14 +261,27 @@ class Learner:
     def _write_replay(self, replay: Any) -> None:
         write_npz(self.output / "replay.npz", states=replay.states())
 
-    def _trials(self, agent: Any, actor: Any, first: int) -> list[Matched] | None:
-        """Rollouts of an actor on fresh training starts, from episode ``first`` on. None: stopped before."""
+    def _trials(self, agent: Any, name: str, first: int) -> list[Matched] | None:
+        """Rollouts of an actor of the agent's on fresh training starts, from episode ``first`` on.
+
+        None: stopped before; those that were made are kept for the next sitting.
+        """
+        kept, saved = self.training / f"{name}.npz", time.monotonic()
+        found = read_trials(kept)
+        starts = [training_seed(self.config.seed, first + index) for index in range(self.config.goal_rollouts)]
+        left = starts[len(found) :]
+        for start, episode in zip(left, self._rollouts(agent, getattr(agent, name), left), strict=False):
+            found.append(Matched(float(self._rewards(episode).sum()), start, self._until_arrival(episode)))
+            if time.monotonic() - saved > self.config.checkpoint_seconds:
+                write_trials(kept, found)
+                saved = time.monotonic()
+        write_trials(kept, found)
+        return found if len(found) == len(starts) else None
+
+    def _rollouts(self, agent: Any, actor: Any, starts: Sequence[int]) -> Iterator[Rollout]:
+        """Roll an actor out from each of the start seeds, as far as there is time."""
         act = ExpertPolicy(actor, self.description).act
-        found = []
-        for index in range(self.config.goal_rollouts):
+        for start in starts:
             if self.should_stop():
-                return None
-            start = training_seed(self.config.seed, first + index)
-            episode = self._rollout(act, start)
-            found.append(Matched(float(self._rewards(episode).sum()), start, episode))
-        return found
+                return
+            yield self._rollout(act, start)

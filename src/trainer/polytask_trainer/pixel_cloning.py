@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from polytask_policy.description import Description, Pictures
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.pixel_networks import PixelActor
@@ -21,6 +24,10 @@ from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import Demonstration
 from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.rewards.encoded import Watched
+from polytask_trainer.training_state import load_moments, moments, other_training, under
+
+CLONING = "cloning"
+"""Folder in a training's state, and kind of checkpoint."""
 
 
 def seeing(description: Description, config: PictureConfig) -> Description:
@@ -53,11 +60,41 @@ def seen_pairs(demonstrations: Sequence[tuple[Watched, NDArray[np.float32]]], st
     )
 
 
-def clone_pixel_actor(config: LearnConfig, shown: Seen, description: Description) -> PixelActor:
+class Kept:
+    """The folder of a cloning that can be stopped: what the next step depends on, and in the end the clone."""
+
+    def __init__(self, folder: Path, identity: str, should_stop: Callable[[], bool]) -> None:
+        """``identity`` is that of the training that the clone is for."""
+        self.folder, self.identity, self.should_stop = folder, identity, should_stop
+
+    def load(self, actor: PixelActor, optimizer: torch.optim.Optimizer, generator: torch.Generator) -> int:
+        """Restore everything in place; return the steps made so far. Raises ResumeError."""
+        if not has_checkpoint(self.folder):
+            return 0
+        tensors, meta = load_checkpoint(self.folder, CLONING)
+        if meta["identity"] != self.identity:
+            raise other_training(self.folder.parent)
+        actor.load_state_dict(under(tensors, "actor"))
+        load_moments(optimizer, under(tensors, "moments"))
+        generator.set_state(tensors["generator"])
+        return int(meta["step"])
+
+    def save(self, actor: PixelActor, optimizer: torch.optim.Optimizer, generator: torch.Generator, step: int) -> None:
+        """Write what ``load`` reads."""
+        tensors = {f"actor.{name}": value for name, value in actor.state_dict().items()}
+        tensors |= {f"moments.{name}": value for name, value in moments(optimizer).items()}
+        tensors["generator"] = generator.get_state()
+        save_checkpoint(self.folder, tensors, {"kind": CLONING, "identity": self.identity, "step": step})
+
+
+def clone_pixel_actor(
+    config: LearnConfig, shown: Seen, description: Description, kept: Kept | None = None
+) -> PixelActor | None:
     """Return an actor, on the CPU, trained on pairs; the same arguments on the same device give the same actor.
 
     Pictures are shifted at random and the state is given noise, so that the policy does not cling to where a single
-    demonstration happened.
+    demonstration happened. With ``kept`` it carries on where it was stopped or killed; None: stopped. Raises
+    ResumeError where that folder is another training's.
     """
     assert config.pictures is not None
     assert description.pictures is not None
@@ -73,7 +110,15 @@ def clone_pixel_actor(config: LearnConfig, shown: Seen, description: Description
     actor.normaliser.set(states.mean(0), scales)
     actor.to(device)
     optimizer = torch.optim.Adam(actor.parameters(), lr=cloning.learning_rate, fused=True)
-    for _ in range(cloning.steps):
+    begun = step = kept.load(actor, optimizer, generator) if kept else 0
+    saved = time.monotonic()
+    while step < cloning.steps:
+        stop = kept is not None and kept.should_stop()
+        if kept and (stop or time.monotonic() - saved > config.checkpoint_seconds):
+            kept.save(actor, optimizer, generator, step)
+            saved = time.monotonic()
+        if stop:
+            return None
         index = torch.randint(len(states), (cloning.batch_size,), generator=generator)
         own = states[index]
         own = own + config.pictures.state_noise * scales * torch.randn(own.shape, generator=generator)
@@ -82,6 +127,9 @@ def clone_pixel_actor(config: LearnConfig, shown: Seen, description: Description
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        step += 1
+    if kept and step > begun:
+        kept.save(actor, optimizer, generator, step)
     return actor.cpu()
 
 
@@ -94,4 +142,6 @@ def clone_pixel_expert(config: LearnConfig, demonstrations: Sequence[Any], descr
     seen = seeing(description, config.pictures)
     columns = seen.columns(description.state_names)
     shown = seen_pairs([(watched(one, seen, columns), one.action) for one in demonstrations], config.pictures.stack)
-    return ExpertPolicy(clone_pixel_actor(config, shown, seen), seen)
+    actor = clone_pixel_actor(config, shown, seen)
+    assert actor is not None
+    return ExpertPolicy(actor, seen)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import torch
 
 from polytask_trainer.auxiliary.config import AuxiliaryConfig
+from polytask_trainer.device import Device, torch_device
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class PictureConfig:
     """Agent steps kept for replay at least; 0: all."""
     actors: int = 1
     """Processes that run episodes."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     """Where the learner computes; ``auto``: on a GPU where there is one."""
     bf16: bool = False
     """The encoder in bfloat16 (its weights, and all else, in float32): a third of the time, also on a recent CPU."""
@@ -58,11 +59,9 @@ class PictureConfig:
         for name in ("capacity", "state_noise"):
             if getattr(self, name) < 0:
                 raise ValueError(f"pictures.{name} must not be negative, not {getattr(self, name)}")
-        if self.device not in ("auto", "cpu", "cuda"):
+        if self.device not in get_args(Device):
             raise ValueError(f"pictures.device must be auto, cpu or cuda, not {self.device!r}")
 
     def torch_device(self) -> torch.device:
-        """The device to learn on."""
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
+        """The device to learn on. Raises ValueError where there is none."""
+        return torch_device(self.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,13 @@ from polytask_trainer.episodes import Demonstration, Rollout
 from polytask_trainer.evaluate import training_seed
 from polytask_trainer.frame_store import FrameStore
 from polytask_trainer.learner import Learner
-from polytask_trainer.pixel_cloning import clone_pixel_actor, seeing, seen_pairs, watched
+from polytask_trainer.pixel_cloning import CLONING, Kept, clone_pixel_actor, seeing, seen_pairs, watched
 from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.pixel_replay import PixelReplay
 from polytask_trainer.rewards.encoded import EncodedFeatures, Watched
 from polytask_trainer.rewards.matching import MatchingReward
 from polytask_trainer.training_state import Counters
-from polytask_trainer.trials import Matched, write_npz
+from polytask_trainer.trials import write_npz
 
 MARGIN = 64
 """Episodes of room in the ring of frames, see PixelReplay; at most about as many lie between two saved states."""
@@ -78,12 +78,15 @@ class PixelLearner(Learner):
             self._actors.close()
         super().close()
 
-    def _begin(self) -> tuple[DrQv2, PixelReplay]:
+    def _begin(self) -> tuple[DrQv2, PixelReplay] | None:
         config, stack = self.config, self.pictures.stack
         shown = seen_pairs(
             [(one, actions) for one, (_, actions) in zip(self._watched, self._demonstrations, strict=True)], stack
         )
-        actor = clone_pixel_actor(config, shown, self.seen)
+        kept = Kept(self.training / CLONING, self.identity, self.should_stop)
+        actor = clone_pixel_actor(config, shown, self.seen, kept)
+        if actor is None:
+            return None
         agent = DrQv2(actor, shown, config.agent, self.pictures, config.seed)
         self._match(agent)
         sizes = (actor.state_size, actor.action_size)
@@ -106,7 +109,8 @@ class PixelLearner(Learner):
 
     def _resume(self, agent: DrQv2, counters: Counters) -> None:
         self._match(agent)
-        for number in range(counters.episode, counters.episode + self._lag):
+        # While updates are owed, the last of these waits for the weights after them.
+        for number in range(counters.episode, counters.episode + self._lag - bool(counters.owed)):
             self._order(number)
         self._began, self._before = time.monotonic(), Counters(counters.step, counters.episode, counters.updates)
 
@@ -116,21 +120,23 @@ class PixelLearner(Learner):
         start = training_seed(self.config.seed, number)
         self._actors.order(Order(number % self._lag, self._noise(number), start, number % self._ring))
 
-    def _collect(self, slot: int) -> SeenRollout:
+    def _collect(self, slot: int) -> SeenRollout | None:
         assert self._actors is not None
         begun = time.monotonic()
-        episode = self._actors.collect()
+        episode = self._actors.collect(self.should_stop)
         self._waited += time.monotonic() - begun
+        if episode is None:
+            return None
         frames = self._store.read(slot * self._store.length + np.arange(len(episode.states)))
         return SeenRollout(episode.states, episode.actions, episode.rewards, episode.success, frames)
 
-    def _run(self, agent: DrQv2, number: int) -> Rollout:
+    def _run(self, agent: DrQv2, number: int) -> Rollout | None:
         return self._collect(number % self._ring)
 
-    def _episode(self, agent: DrQv2, replay: PixelReplay, counters: Counters) -> None:
-        before = counters.step // self.pictures.target_every
-        super()._episode(agent, replay, counters)
-        if counters.step // self.pictures.target_every > before:
+    def _ended(self, agent: DrQv2, counters: Counters) -> None:
+        super()._ended(agent, counters)
+        every = self.pictures.target_every
+        if counters.step // every > (counters.step - counters.length) // every:
             agent.refresh_watcher()
             self._match(agent)
         agent.publish(counters.episode - 1)
@@ -157,21 +163,20 @@ class PixelLearner(Learner):
     def _write_replay(self, replay: PixelReplay) -> None:
         write_npz(self.output / "replay.npz", **replay.export())
 
-    def _trials(self, agent: DrQv2, actor: PixelActor, first: int) -> list[Matched] | None:
+    def _rollouts(self, agent: DrQv2, actor: PixelActor, starts: Sequence[int]) -> Iterator[Rollout]:
         assert self._actors is not None
-        while self._actors.outstanding:
-            self._actors.collect()  # ordered for a training that is over
+        while self._actors.outstanding:  # ordered for a training that is over
+            if self._actors.collect(self.should_stop) is None:
+                return
         for index in range(self._lag):
             agent.publish(index, actor)
-        count, found = self.config.goal_rollouts, list[Matched]()
-        for index in range(-self._lag, count):
+        for index in range(-self._lag, len(starts)):
             if self.should_stop():
-                return None
+                return
             if index >= 0:
                 episode = self._collect(self._ring + index % self._lag)
-                start = training_seed(self.config.seed, first + index)
-                found.append(Matched(float(self._rewards(episode).sum()), start, episode))
-            if (ahead := index + self._lag) < count:
-                start = training_seed(self.config.seed, first + ahead)
-                self._actors.order(Order(ahead % self._lag, 0.0, start, self._ring + ahead % self._lag))
-        return found
+                if episode is None:
+                    return
+                yield episode
+            if (ahead := index + self._lag) < len(starts):
+                self._actors.order(Order(ahead % self._lag, 0.0, starts[ahead], self._ring + ahead % self._lag))

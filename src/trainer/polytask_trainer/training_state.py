@@ -40,6 +40,15 @@ class Counters:
     """Sums of rewards of the last episodes."""
     best: float | None = None
     """The highest mean of these so far."""
+    owed: int = 0
+    """Updates that the last episode still has to get; its steps, sum of rewards and success follow."""
+    length: int = 0
+    reward: float = 0.0
+    success: bool = False
+
+    def before_last(self) -> Counters:
+        """As they were before the last episode, but for the time."""
+        return dataclasses.replace(self, step=self.step - self.length, episode=self.episode - 1)
 
 
 def fingerprint(config: LearnConfig, task: str, arrays: Sequence[np.ndarray[Any, Any]]) -> str:
@@ -80,10 +89,7 @@ def load_training(
         return None
     tensors, meta = load_checkpoint(folder, KIND)
     if meta["identity"] != identity:
-        raise ResumeError(
-            f"{folder} holds a training with other settings or demonstrations: choose another output folder, or "
-            "delete this one to start afresh"
-        )
+        raise other_training(folder)
     for name in agent.networks:
         getattr(agent, name).load_state_dict(under(tensors, name))
     for name in _OPTIMIZERS:
@@ -93,6 +99,14 @@ def load_training(
     if reward is not None:
         reward.scale = meta["reward_scale"]
     return Counters(**{field.name: meta[field.name] for field in dataclasses.fields(Counters)})
+
+
+def other_training(folder: Path) -> ResumeError:
+    """Say that a folder is taken."""
+    return ResumeError(
+        f"{folder} holds a training with other settings or demonstrations: choose another output folder, or "
+        "delete this one to start afresh"
+    )
 
 
 def moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

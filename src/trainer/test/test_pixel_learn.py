@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -17,9 +18,10 @@ import torch
 import toy_point
 from toy_sight import CAMERA, DESCRIPTION, SeenPoint, demonstration, small
 
+from polytask_policy.checkpoint import has_checkpoint, load_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.view import View
-from polytask_trainer import pixel_learn
+from polytask_trainer import actors, pixel_learn
 from polytask_trainer.actors import ActorError
 from polytask_trainer.evaluate import EVALUATION_SEEDS, evaluate, evaluation_seeds, in_episode
 from polytask_trainer.learn import learn_expert
@@ -95,6 +97,36 @@ def test_stopped_and_resumed_it_gives_the_same_expert(finished: Path, tmp_path: 
     assert not learn(tmp_path, should_stop=stop, on_progress=tell).finished
     assert learn(tmp_path).finished
     assert same(finished, tmp_path)
+
+
+@pytest.mark.slow
+def test_in_pieces_shorter_than_its_cloning_it_gives_the_same_expert(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actors, "PATIENCE", 60.0)  # pieces are counted in what was done, not in waiting
+    stops = []
+    for _ in range(9):
+        calls = itertools.count()
+        result = learn(tmp_path, should_stop=lambda calls=calls: next(calls) >= 40)  # type: ignore[misc]
+        if result.finished:
+            break
+        known = has_checkpoint(tmp_path / "training")
+        stops.append(load_checkpoint(tmp_path / "training")[1]["owed"] if known else "cloning")
+    assert result.finished
+    assert stops[:2] == ["cloning", "cloning"]
+    assert max(stops[2:]) > 0  # in the midst of an episode's updates
+    assert same(finished, tmp_path)
+    lines = [[json.loads(line)["step"] for line in (one / "progress.jsonl").open()] for one in (finished, tmp_path)]
+    assert lines[0] == lines[1]
+    assert not (tmp_path / "training").exists()  # nor is there any use for it
+
+
+def test_it_stops_while_it_waits_for_an_episode(tmp_path: Path) -> None:
+    calls = itertools.count()
+    cloned = small().cloning.steps
+    assert not learn(tmp_path, should_stop=lambda: next(calls) > cloned).finished
+    assert not (tmp_path / "progress.jsonl").read_text()
+    assert (tmp_path / "training" / "checkpoint.json").exists()
 
 
 @pytest.mark.slow

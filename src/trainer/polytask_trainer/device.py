@@ -1,0 +1,28 @@
+"""Where the networks compute: on a GPU where there is one, else on the CPU."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def torch_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` is a GPU where there is one. Raises ValueError where there is none.
+
+    On a GPU products of float32 matrices are made in TF32 (10 bits of mantissa) from then on, as convolutions are.
+    """
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        reason = "finds no GPU" if torch.version.cuda else "is a build for CPUs alone"
+        raise ValueError(f"device is {name}, but torch {torch.__version__} {reason}: set it to auto or cpu")
+    torch.set_float32_matmul_precision("high")
+    return torch.device("cuda")
+
+
+def device_name(device: torch.device) -> str:
+    """Name a device as a log should: "cpu", or a GPU's model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
