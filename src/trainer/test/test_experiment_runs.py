@@ -114,6 +114,17 @@ def test_an_expert_that_sees_has_the_settings_that_are_named_and_not_the_suite_s
     assert (sees["steps"], sees["pictures"]["stack"], sees["pictures"]["size"]) == (9, 2, 48)
 
 
+def test_the_paper_s_students_have_the_paper_s_sizes():
+    for name in ("multitask", "pixels", "cheetah"):
+        students = [one.config["distill"] for one in plan(name, "paper", seeds=1) if one.title.startswith("distilled")]
+        assert students
+        for student in students:
+            assert (student["steps"], student["batch"], student["learning_rate"]) == (200_000, 256, 5e-5)
+            assert (student["weight_decay"], tuple(student["hidden"])) == (0.0, (1024,) * 4)
+    with pytest.raises(ConfigError, match="distill: unknown settings layers"):
+        polytask.distilled([], "tabletop", 0, {"layers": 4})
+
+
 def test_unknown_experiments_are_refused():
     with pytest.raises(ConfigError, match="there is no experiment 'nothing'; there are: "):
         plan("nothing", "cpu")

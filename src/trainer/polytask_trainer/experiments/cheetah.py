@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -29,15 +29,15 @@ class Settings:
     """Budget of the experts."""
     tasks: Sequence[str]
     episodes: int
-    distill_steps: int = 0
-    """0: the distillation's own."""
+    distill: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from DistillConfig."""
     seeds: int = 3
 
 
 def runs(settings: Settings, seed: int) -> list[Run]:
     """An expert of each torso without demonstrations, then their policy."""
     experts = [polytask.expert(settings.experts, SUITE, task, seed, demonstrations=0) for task in settings.tasks]
-    policy = polytask.distilled(experts, SUITE, seed, settings.distill_steps)
+    policy = polytask.distilled(experts, SUITE, seed, settings.distill)
     return [*experts, polytask.asked(policy, SUITE, settings.tasks, ("task", "none"), settings.episodes)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,8 @@ class Settings:
     """Gradient steps of the first task."""
     more_steps: int
     """Gradient steps of each further one."""
+    distill: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from DistillConfig, beside the steps."""
     variants: Sequence[str] = ("offline", "fine-tuning", "online")
     seeds: int = 3
 
@@ -52,6 +54,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
             storage=1.0,
             steps=(settings.first_steps, settings.more_steps),
             episodes=settings.episodes,
+            distill=settings.distill,
         )
         for variant in settings.variants
     ]

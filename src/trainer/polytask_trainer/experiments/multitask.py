@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from polytask_trainer.experiments import polytask
 from polytask_trainer.experiments.report import Document, Figure, Report, select
@@ -34,8 +35,8 @@ class Settings:
     """Tasks by suite."""
     episodes: int
     """Fresh starts per task and kind of goal."""
-    distill_steps: int = 0
-    """0: the distillation's own."""
+    distill: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from DistillConfig."""
     seeds: int = 3
 
 
@@ -53,7 +54,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
 def policy(settings: Settings, suite: str, seed: int) -> Run:
     """The policy distilled from the experts of a suite's tasks."""
     experts = [polytask.expert(settings.experts, suite, task, seed) for task in settings.tasks[suite]]
-    return polytask.distilled(experts, suite, seed, settings.distill_steps)
+    return polytask.distilled(experts, suite, seed, settings.distill)
 
 
 def scores_of(documents: Sequence[Document], suite: str) -> Scores:

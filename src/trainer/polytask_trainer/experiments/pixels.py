@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from polytask_trainer.experiments import goal_kinds, multitask, polytask
 from polytask_trainer.experiments.report import Document, Figure, Report, select
@@ -28,7 +29,8 @@ class Settings:
     """Ways of asking by suite, beside name and controls."""
     episodes: int
     """Fresh starts per task and kind of goal."""
-    distill_steps: int
+    distill: Mapping[str, Any]
+    """What differs from DistillConfig."""
     seeds: int = 3
 
 
@@ -37,7 +39,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     found, sees = [], settings.settings
     for suite, tasks in settings.tasks.items():
         experts = [polytask.expert(settings.experts, suite, task, seed, settings=sees) for task in tasks]
-        policy = polytask.distilled(experts, suite, seed, settings.distill_steps)
+        policy = polytask.distilled(experts, suite, seed, settings.distill)
         kinds = (*multitask.KINDS, *settings.kinds[suite])
         found += experts
         found += [polytask.clones(settings.experts, suite, task, seed, (1,), settings=sees) for task in tasks]

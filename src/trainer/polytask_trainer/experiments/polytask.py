@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from polytask_sim_bridge.suites import load_suite
-from polytask_trainer.config import LearnConfig, learn_config
+from polytask_trainer.config import LearnConfig, learn_config, read_settings
 from polytask_trainer.distill_config import DistillConfig
 from polytask_trainer.experiments.plan import read_budget
 from polytask_trainer.experiments.run import Run
@@ -102,9 +102,9 @@ def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int],
     return Run(f"clones {suite} {task}", f"{WORKS}:clones", config, seed, defaults=learn_defaults(learn))
 
 
-def distilled(experts: Sequence[Run], suite: str, seed: int, steps: int) -> Run:
-    """Distil experts of a suite; ``steps`` 0: the default."""
-    config = dataclasses.asdict(DistillConfig(steps=steps or DistillConfig.steps))
+def distilled(experts: Sequence[Run], suite: str, seed: int, settings: Mapping[str, Any]) -> Run:
+    """Distil experts of a suite; ``settings``: what differs from DistillConfig. Raises ConfigError."""
+    config = dataclasses.asdict(read_settings(DistillConfig, settings, "distill"))
     del config["seed"]
     defaults = {"distill": dataclasses.asdict(DistillConfig())}
     return Run(f"distilled {suite}", f"{WORKS}:distilled", {"distill": config}, seed, tuple(experts), defaults)

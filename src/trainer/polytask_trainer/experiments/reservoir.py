@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,8 @@ class Settings:
     episodes: int
     first_steps: int
     more_steps: int
+    distill: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from DistillConfig, beside the steps."""
     seeds: int = 3
 
 
@@ -44,6 +46,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
             storage=share,
             steps=(settings.first_steps, settings.more_steps),
             episodes=settings.episodes,
+            distill=settings.distill,
             last_only=share < 1.0,
         )
         for share in settings.shares

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from polytask_trainer.experiments import polytask
@@ -26,12 +28,14 @@ def sequence(
     storage: float,
     steps: tuple[int, int],
     episodes: int,
+    distill: Mapping[str, Any] = MappingProxyType({}),
     last_only: bool = False,
 ) -> Run:
     """Learn ``tasks`` in their order.
 
     ``storage`` is the share of all replay samples that is kept; ``steps`` are those of the first task and of each
-    further one; ``last_only``: success is measured after the last task, not after every one.
+    further one, ``distill`` what else differs from DistillConfig; ``last_only``: success is measured after the last
+    task, not after every one.
     """
     experts = tuple(polytask.expert(budget, suite, task, seed) for task in tasks)
     samples = sum(int(expert.config["learn"]["steps"]) for expert in experts)
@@ -43,6 +47,7 @@ def sequence(
         "storage": 0 if storage >= 1.0 else round(storage * samples),
         "steps": list(steps),
         "episodes": episodes,
+        "distill": dict(distill) or None,
         "last_only": last_only or None,
     }
     title = f"sequence {suite} {variant} {100 * storage:g} percent" + (" at the end" if last_only else "")
@@ -52,6 +57,7 @@ def sequence(
 def learned(context: Context) -> dict[str, Any]:
     """Learn the needed experts' tasks one after another; success of all taught tasks after each stage."""
     from polytask_policy.text import TextEncoder
+    from polytask_trainer.config import read_settings
     from polytask_trainer.distill import distill
     from polytask_trainer.distill_config import DistillConfig
     from polytask_trainer.lifelong import assimilate, copy_policy
@@ -59,13 +65,14 @@ def learned(context: Context) -> dict[str, Any]:
     config, encode = context.config, TextEncoder().encode
     tasks: list[str] = config["tasks"]
     first_steps, more_steps = config["steps"]
+    distillation = read_settings(DistillConfig, {**config.get("distill", {}), "seed": context.seed}, "distill")
     told: dict[str, Any] = {"should_stop": context.should_stop, "encode": encode}
     stages: list[Mapping[str, Any]] = []
     for number, expert in enumerate(context.needs):
         policy, title = context.folder / f"stage-{number}", f"stage {number + 1} of {len(tasks)}"
         told["on_progress"] = lambda at, title=title: context.progress(at.step, at.steps, title)
         if number == 0:
-            settings = DistillConfig(steps=first_steps, storage=config["storage"], seed=context.seed)
+            settings = dataclasses.replace(distillation, steps=first_steps, storage=config["storage"])
             done = distill(settings, [expert], policy, **told)
         else:
             before = context.folder / f"stage-{number - 1}"
@@ -73,7 +80,7 @@ def learned(context: Context) -> dict[str, Any]:
                 expert = online(context, before, expert, number)
             copy_policy(before, policy)
             rehearse = config["variant"] != "fine-tuning"
-            settings = DistillConfig(steps=more_steps, seed=context.seed)
+            settings = dataclasses.replace(distillation, steps=more_steps)
             done = assimilate(settings, expert, policy, rehearse=rehearse, **told)
         if not done.finished:
             raise Stopped
