@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from polytask_trainer.config import learn_config
+from polytask_trainer.config import learn_config, read_settings
 from polytask_trainer.distill_config import DistillConfig
 from polytask_trainer.experiments import polytask
 from polytask_trainer.experiments.plan import read_budget
@@ -21,8 +21,6 @@ from polytask_trainer.experiments.scores import Scores, estimate
 WORK = "polytask_trainer.experiments.transfer:learned"
 WANTED = 0.8
 COLD, WARM = "nothing", "the others' policy"
-HIDDEN = list(DistillConfig().hidden)
-"""Layers of all networks: the policy's, so that both beginnings have the same size."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,8 @@ class Settings:
     """Steps between evaluations."""
     episodes: int
     """Of an evaluation."""
-    distill_steps: int = 0
-    """0: the distillation's own."""
+    distill: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from DistillConfig."""
     seeds: int = 3
 
     def __post_init__(self) -> None:
@@ -58,12 +56,13 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     """Each task from nothing, then from the policy of the others."""
     found = []
     budget: polytask.Experts = read_budget("experts", settings.experts, polytask.Experts)
-    # What follows learning, pictures of results, is not needed.
-    changes = {"steps": settings.steps, "goal_pictures": 1, "goal_rollouts": 1, "agent": {"hidden": HIDDEN}}
+    # The policy's layers, so that both beginnings have the same size; pictures of results are not needed.
+    hidden = read_settings(DistillConfig, settings.distill, "distill").hidden
+    changes = {"steps": settings.steps, "goal_pictures": 1, "goal_rollouts": 1, "agent": {"hidden": hidden}}
     for task in settings.learned:
         learn = polytask.learn_settings(budget, settings.suite, task, changes)
         others = [polytask.expert(settings.experts, settings.suite, o, seed) for o in settings.tasks if o != task]
-        policy = polytask.distilled(others, settings.suite, seed, settings.distill_steps)
+        policy = polytask.distilled(others, settings.suite, seed, settings.distill)
         policy = dataclasses.replace(policy, title=f"{policy.title} without {task}")
         for begins, needs in ((COLD, ()), (WARM, (policy,))):
             config = {
@@ -138,7 +137,9 @@ def judge(context: Context, description: Any) -> float:
     from polytask_trainer.training_state import under
 
     config = context.config
-    actor = Actor(len(description.state_names), len(description.action_names), tuple(HIDDEN))
+    actor = Actor(
+        len(description.state_names), len(description.action_names), tuple(config["learn"]["agent"]["hidden"])
+    )
     actor.load_state_dict(under(load_checkpoint(context.folder / "training")[0], "average"))
     env = make_env(config["suite"], config["task"])
     try:
@@ -175,10 +176,11 @@ def report(documents: Sequence[Document]) -> Report:
             )
     head = ["task", "begins with", f"steps to {WANTED:.0%}, seed by seed", "success at the start", "at the end", "took"]
     config = found[0]["config"]
+    layers = " and ".join(map(str, config["learn"]["agent"]["hidden"]))
     sections = [
         f"Success of the averaged actor on {config['episodes']} fresh starts every {config['every']} agent steps, "
-        f"up to {config['learn']['steps']}. Both beginnings have layers of {' and '.join(map(str, HIDDEN))} units and "
-        "the same demonstration. A warm start takes the taught task whose skill, cloned from the demonstration, "
+        f"up to {config['learn']['steps']}. Both beginnings have layers of {layers} units and the "
+        "same demonstration. A warm start takes the taught task whose skill, cloned from the demonstration, "
         "matches it best, or none (“nothing”).",
         table(head, rows),
         "\n".join([*saved(found), gain(scores)]),
