@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,10 +18,13 @@ from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
 from polytask_policy.unified import KIND
 from polytask_trainer.agents.bc import state_scales
 from polytask_trainer.cloning import units
+from polytask_trainer.device import torch_device
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import DistillError, SentenceEncoder, TeachingData, read_experts, teaching_data
+from polytask_trainer.distill_data import fingerprint as data_fingerprint
 from polytask_trainer.distill_frames import in_bf16
 from polytask_trainer.memory import Memory, forget_others
+from polytask_trainer.relabelling import labelled
 from polytask_trainer.teaching import Student, policy_of, teach
 
 
@@ -80,13 +83,17 @@ def distill(
     returns at once. ``encode`` turns sentences into vectors (the text model when left out). Raises DistillError for
     experts that do not fit, TextModelError without a text model.
     """
-    description, lessons = read_experts([Path(folder) for folder in experts])
-    memory = Memory(storage=config.storage).with_lessons(lessons)
-    data = teaching_data(description, lessons, encode or TextEncoder().encode)
-    fingerprint = json.dumps([asdict(config), data.fingerprint])
+    experts = [Path(folder) for folder in experts]
+    description, read = read_experts(experts)
+    fingerprint = json.dumps([config.said(), data_fingerprint(description, read)])
     done = _finished(output, fingerprint)
     if done is not None:
         return done
+    lessons = labelled(read, experts, output / "training", torch_device(config.device), should_stop)
+    if lessons is None:
+        return DistillResult(False, 0, math.nan)
+    memory = Memory(storage=config.storage).with_lessons(lessons)
+    data = teaching_data(description, lessons, encode or TextEncoder().encode)
     like = getattr(ExpertPolicy.load(experts[0]).actor, "encoder", None)
     student = new_student(data, config, like, in_bf16(experts[0]))
     result = teach(config, student, data, output, fingerprint, on_progress=on_progress, should_stop=should_stop)

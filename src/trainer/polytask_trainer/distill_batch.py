@@ -43,6 +43,11 @@ class Batch:
     picture_rows: Tensor
     seen: Tensor | None = None
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        moved = {name: value.to(device) for name, value in vars(self).items() if value is not None}
+        return Batch(**moved)
+
 
 def task_of_row(counts: Sequence[int]) -> Tensor:
     """Return the task number int64 of every row where the rows of each task are contiguous."""
@@ -85,8 +90,13 @@ def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: Teaching
     return (moved * gain).clamp(0, 1)
 
 
-def draw_batch(data: TeachingData, config: DistillConfig, step: int, drawn: Sequence[int] | None = None) -> Batch:
-    """Draw the batch of a step: task (of those ``drawn``), goal kind, state and goal, each uniformly at random."""
+def draw_batch(
+    data: TeachingData, config: DistillConfig, step: int, drawn: Sequence[int] | None = None, device: str = "cpu"
+) -> Batch:
+    """Draw the batch of a step: task (of those ``drawn``), goal kind, state and goal, each uniformly at random.
+
+    It comes on ``device``, where its frames are shifted too.
+    """
     rng = np.random.default_rng([config.seed, step])
     among = np.arange(len(data.state_counts)) if drawn is None else np.asarray(drawn)
     words, pictures, names = np.bincount(rng.integers(KINDS, size=config.batch), minlength=KINDS)
@@ -103,8 +113,9 @@ def draw_batch(data: TeachingData, config: DistillConfig, step: int, drawn: Sequ
         sentences=_sentences(rng, word_tasks, data, config.sentence_noise),
         pictures=_pictures(rng, picture_tasks, data, config.picture_shift),
         picture_rows=torch.from_numpy(picture_rows),
-    )
+    ).to(torch.device(device))
     seen = data.seen(rows.numpy())
     if seen is None:
         return batch
-    return replace(batch, seen=random_shift(seen, torch.Generator().manual_seed(int(rng.integers(2**62)))))
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    return replace(batch, seen=random_shift(seen.to(device), generator))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from polytask_trainer.device import Device
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class DistillConfig:
         picture_shift: largest random shift of a goal picture, in pixels of 42.
         storage: replay samples that the policy's memory keeps, of all tasks together, for learning more later; 0: all.
         seed: of weights and samples; the same seed gives the same policy.
+        device: where it is computed: auto (on a GPU where there is one), cpu or cuda.
         save_every: steps between resumable checkpoints.
         report_every: steps between progress reports.
 
@@ -37,6 +41,7 @@ class DistillConfig:
     picture_shift: int = 3
     storage: int = 0
     seed: int = 0
+    device: Device = "auto"
     save_every: int = 500
     report_every: int = 50
 
@@ -48,6 +53,14 @@ class DistillConfig:
         for name in ("weight_decay", "alignment", "sentence_noise", "picture_shift", "storage", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, it is {getattr(self, name)}")
+        if self.device not in get_args(Device):
+            raise ValueError(f"device must be auto, cpu or cuda, not {self.device!r}")
+
+    def said(self) -> dict[str, Any]:
+        """Return what has a say in the policy: all but the device, so that a distillation may carry on elsewhere."""
+        settings = asdict(self)
+        del settings["device"]
+        return settings
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,12 @@ from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.goal_networks import PICTURE_SIZE
 from polytask_policy.pictures import picture_fault, shrink
-from polytask_trainer.distill_frames import Frames, joined, relabelled
+from polytask_trainer.distill_frames import Frames, joined
 
+CHUNK = 1 << 16
+"""States that an expert is shown at a time."""
+SPREAD = 256
+"""Samples of which the frames tell replays apart."""
 SentenceEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
@@ -34,10 +38,11 @@ class Lesson:
     Attributes:
         task: its name.
         states: float32 (N, n), states of its expert's replay.
-        actions: float32 (N, k), the expert's action in each of them (Algorithm 2, line "relabel").
+        actions: float32 (N, k), the expert's action in each of them (Algorithm 2, line "relabel"). Of an expert that
+            sees they take long: none, (0, k), until :func:`polytask_trainer.relabelling.labelled`.
         pictures: uint8 (P, 3, S, S), of its result; S is 42, or the size of a frame for a policy that sees.
         lots: float64 (N,), uniform in [0, 1), drawn once for each sample; the highest are forgotten first.
-        source: digest of task and whole replay; a lesson of which a part was forgotten keeps it.
+        source: digest of task, expert and whole replay; a lesson of which a part was forgotten keeps it.
         frames: what was seen in each of the states; None for a policy of the state alone.
 
     """
@@ -84,7 +89,7 @@ class TeachingData:
         return joined(frames, rows) if frames else None
 
 
-def _array(path: Path, name: str) -> NDArray[np.generic]:
+def read_array(path: Path, name: str) -> NDArray[np.generic]:
     """Read one array of an npz file; raises DistillError naming the file."""
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -101,7 +106,7 @@ def _array(path: Path, name: str) -> NDArray[np.generic]:
 def read_states(folder: Path, size: int) -> NDArray[np.float32]:
     """Read an expert's replay states, float32 (N, size), all finite, N >= 1."""
     path = folder / "replay.npz"
-    states = _array(path, "states")
+    states = read_array(path, "states")
     if states.dtype != np.float32 or states.ndim != 2 or states.shape[1] != size or len(states) == 0:
         raise DistillError(f"{path}: states are {states.dtype} {states.shape}, expected float32 (N >= 1, {size})")
     if not np.isfinite(states).all():
@@ -112,7 +117,7 @@ def read_states(folder: Path, size: int) -> NDArray[np.float32]:
 def read_pictures(folder: Path) -> NDArray[np.uint8]:
     """Read an expert's goal pictures, uint8 (M, H, W, 3), M >= 1."""
     path = folder / "goal_images.npz"
-    pictures = _array(path, "images")
+    pictures = read_array(path, "images")
     if pictures.ndim != 4 or len(pictures) == 0:
         raise DistillError(f"{path}: images have shape {pictures.shape}, expected (M >= 1, height, width, 3)")
     fault = picture_fault(pictures[0])
@@ -122,7 +127,7 @@ def read_pictures(folder: Path) -> NDArray[np.uint8]:
 
 
 def read_lesson(folder: Path) -> tuple[Description, Lesson]:
-    """Read an expert's run folder and relabel its replay; raises DistillError where it lacks something."""
+    """Read an expert's run folder, and relabel a replay of states alone; DistillError where it lacks something."""
     try:
         expert = ExpertPolicy.load(folder)
     except CheckpointError as error:
@@ -136,9 +141,16 @@ def read_lesson(folder: Path) -> tuple[Description, Lesson]:
             frames, size = Frames.of_expert(folder, sees, len(states)), sees.size
         except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise DistillError(f"the frames of {folder} cannot be read: {error}") from None
-    actions = relabelled(expert, states, frames)
     pictures = (shrink(read_pictures(folder), size) * 255).round().to(torch.uint8)
-    source = _digest(expert.task.encode(), states, actions, pictures.numpy())
+    if frames is None:
+        parts = np.split(states, range(CHUNK, len(states), CHUNK))
+        actions = np.concatenate([expert.act(part) for part in parts])
+        source = _digest(expert.task.encode(), states, actions, pictures.numpy())
+    else:
+        actions = np.zeros((0, expert.actor.action_size), dtype=np.float32)
+        some = frames.stacks(np.linspace(0, len(states) - 1, SPREAD).astype(np.int64)).numpy()
+        weights = [value.numpy() for value in expert.actor.state_dict().values()]
+        source = _digest(expert.task.encode(), states, pictures.numpy(), some, *weights)
     lots = np.random.default_rng(int(source, 16)).random(len(states))
     lesson = Lesson(
         task=expert.task,
@@ -209,23 +221,32 @@ def read_experts(folders: Sequence[Path]) -> tuple[Description, list[Lesson]]:
 
 def teaching_data(description: Description, lessons: Sequence[Lesson], encode: SentenceEncoder) -> TeachingData:
     """Put lessons in the order of ``description.tasks`` together, with their encoded sentences."""
-    lines = [line for task in description.tasks for line in description.instructions[task]]
     return TeachingData(
         description=description,
         lessons=tuple(lessons),
         states=torch.cat([lesson.states for lesson in lessons]),
         actions=torch.cat([lesson.actions for lesson in lessons]),
         state_counts=tuple(len(lesson.states) for lesson in lessons),
-        sentences=torch.from_numpy(encode(lines)),
+        sentences=torch.from_numpy(encode(_lines(description))),
         sentence_counts=tuple(len(description.instructions[task]) for task in description.tasks),
         pictures=torch.cat([lesson.pictures for lesson in lessons]),
         picture_counts=tuple(len(lesson.pictures) for lesson in lessons),
-        fingerprint=_digest(repr((description.tasks, lines)).encode(), *map(_content, lessons)),
+        fingerprint=fingerprint(description, lessons),
     )
 
 
+def fingerprint(description: Description, lessons: Sequence[Lesson]) -> str:
+    """Tell teaching data apart; actions of experts that see need not be known for that."""
+    return _digest(repr((description.tasks, _lines(description))).encode(), *map(_content, lessons))
+
+
+def _lines(description: Description) -> list[str]:
+    return [line for task in description.tasks for line in description.instructions[task]]
+
+
 def _content(lesson: Lesson) -> bytes:
-    # What was seen shows in the expert's actions.
+    if lesson.frames is not None:
+        return _digest(lesson.states.numpy(), lesson.pictures.numpy(), lesson.source.encode()).encode()
     return _digest(lesson.states.numpy(), lesson.actions.numpy(), lesson.pictures.numpy()).encode()
 
 

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from polytask_policy.checkpoint import load_checkpoint
 from polytask_policy.description import Pictures
-from polytask_policy.expert import ExpertPolicy
 from polytask_trainer.frame_store import FrameStore
 from polytask_trainer.pixel_replay import SeenStates
 
@@ -99,11 +98,3 @@ def in_bf16(expert: Path) -> bool:
     """Whether an expert's encoder learned in bfloat16; that of a student that imitates it does so then, too."""
     settings = load_checkpoint(expert)[1].get("settings", {})
     return bool((settings.get("pictures") or {}).get("bf16"))
-
-
-def relabelled(expert: ExpertPolicy, states: NDArray[np.float32], frames: Frames | None) -> NDArray[np.float32]:
-    """Return the expert's own actions float32 (N, k) in the states of its replay, in batches where it sees."""
-    if frames is None:
-        return expert.act(states)
-    parts = np.array_split(np.arange(len(states)), -(-len(states) // CHUNK))
-    return np.concatenate([expert.act(states[part], frames.stacks(part).numpy()) for part in parts])

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from polytask_policy.checkpoint import META_FILE, CheckpointError, has_checkpoint, load_checkpoint
 from polytask_policy.text import TextEncoder
 from polytask_policy.unified import KIND, UnifiedPolicy
+from polytask_trainer.device import torch_device
 from polytask_trainer.distill import save_taught
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import (
@@ -29,6 +30,7 @@ from polytask_trainer.distill_data import (
 )
 from polytask_trainer.distill_frames import in_bf16
 from polytask_trainer.memory import FOLDER, Memory
+from polytask_trainer.relabelling import labelled
 from polytask_trainer.teaching import STUDENT, Student, teach
 
 STEPS = 2000
@@ -69,10 +71,14 @@ def assimilate(
         taught.goals.teach(len(description.tasks))
     except ValueError as error:
         raise DistillError(f"{policy}: {error}") from None
+    found = labelled([lesson], [expert], policy / "training", torch_device(config.device), should_stop)
+    if found is None:
+        return DistillResult(False, 0, math.nan)
+    [lesson] = found
     # The new task's replay is still there in full; what of it is remembered is decided when it is learned.
     lessons = Memory(memory.lessons).with_lessons([lesson]).lessons
     data = teaching_data(description, lessons, encode or TextEncoder().encode)
-    said = json.dumps([asdict(config), data.fingerprint, rehearse, meta.get("fingerprint")])
+    said = json.dumps([config.said(), data.fingerprint, rehearse, meta.get("fingerprint")])
     fingerprint = hashlib.sha256(said.encode()).hexdigest()
     student = Student(taught.actor, taught.goals, in_bf16(expert))
     if has_checkpoint(expert / STUDENT):

@@ -17,6 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.unified import UnifiedPolicy
+from polytask_trainer.device import device_name, torch_device
 from polytask_trainer.distill_batch import Batch, draw_batch, task_of_row
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import TeachingData
@@ -44,7 +45,7 @@ class Student(nn.Module):
         Eq. 2: L = E_t E_{s in D_t} || pi_t(s) - Pi(s, g_t) ||^2, here averaged over the action's entries. Alignment:
         cross-entropy of the task, read from the cosines between the goals and all tasks' embeddings.
         """
-        with torch.autocast("cpu", torch.bfloat16, self._bf16):
+        with torch.autocast(batch.states.device.type, torch.bfloat16, self._bf16):
             pictures = self.goals.from_pictures(batch.pictures)[batch.picture_rows]
             values = self.actor.see(batch.states, batch.seen)
         asked = torch.cat([self.goals.from_sentences(batch.sentences), pictures])
@@ -112,15 +113,17 @@ def teach(
     """Train the student for ``config.steps``, from where an interrupted call of the same ``fingerprint`` was.
 
     Every step draws its batch from (seed, step), of the tasks ``drawn`` (None: all), so that stopping changes nothing.
-    ``output`` gets training/ (what resuming needs), progress.jsonl and log/.
+    ``output`` gets training/ (what resuming needs), progress.jsonl and log/. A taught student is on the CPU again.
     """
     began = time.monotonic()
+    device = torch_device(config.device)
+    student.to(device)
     optimizer = torch.optim.AdamW(student.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     training = output / "training"
     step = _resume(training, fingerprint, student, optimizer)
     log = output / "progress.jsonl"
     _truncate_log(log, step)
-    losses: list[float] = []
+    losses: list[Tensor] = []
     loss = math.nan
     with SummaryWriter(str(output / "log"), purge_step=step) as board:
         while step < config.steps:
@@ -128,20 +131,22 @@ def teach(
                 _keep(training, fingerprint, step, student, optimizer)
                 return DistillResult(False, step, loss)
             optimizer.param_groups[0]["lr"] = config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
-            imitation, alignment = student.losses(draw_batch(data, config, step, drawn))
+            imitation, alignment = student.losses(draw_batch(data, config, step, drawn, device.type))
             optimizer.zero_grad()
             torch.autograd.backward(imitation + config.alignment * alignment)
             optimizer.step()
             step += 1
-            losses.append(imitation.item())
+            losses.append(imitation.detach())
             if step % config.report_every == 0 or step == config.steps:
-                loss, losses = float(np.mean(losses)), []
+                loss, losses = float(np.mean([one.item() for one in losses])), []
                 board.add_scalar("distill/imitation", loss, step)
                 board.add_scalar("distill/alignment", alignment.item(), step)
                 with log.open("a") as file:
-                    file.write(json.dumps({"step": step, "loss": loss, "alignment": alignment.item()}) + "\n")
+                    line = {"step": step, "loss": loss, "alignment": alignment.item(), "device": device_name(device)}
+                    file.write(json.dumps(line) + "\n")
                 if on_progress is not None:
                     on_progress(DistillProgress(step, config.steps, loss, time.monotonic() - began))
             if step % config.save_every == 0 and step < config.steps:
                 _keep(training, fingerprint, step, student, optimizer)
+    student.cpu()
     return DistillResult(True, step, loss)

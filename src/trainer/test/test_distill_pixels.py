@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,16 @@ from polytask_policy.expert import ExpertPolicy
 from polytask_policy.goals import UnknownGoal
 from polytask_policy.pixel_networks import PixelActor
 from polytask_policy.unified import UnifiedPolicy
+from polytask_trainer import relabelling
 from polytask_trainer.distill import distill
 from polytask_trainer.distill_batch import draw_batch
+from polytask_trainer.distill_config import DistillProgress
 from polytask_trainer.distill_data import DistillError, read_experts, teaching_data
 from polytask_trainer.frame_store import FrameStore
 from polytask_trainer.lifelong import assimilate
 from polytask_trainer.memory import Memory
 from polytask_trainer.pixel_replay import SeenStates
+from polytask_trainer.relabelling import labelled
 
 SEES = Pictures("camera", 16, 2)
 LENGTH, EPISODES = 10, 6
@@ -89,8 +93,11 @@ def test_the_student_computes_as_its_experts_did_and_learns_as_well(experts: lis
     assert {value.dtype for value in kept.actor.state_dict().values()} == {torch.float32}
 
 
-def test_batches_pair_what_was_seen_with_its_own_teachers_action(experts: list[Path]) -> None:
-    data = teaching_data(*read_experts(experts), encode)
+def test_batches_pair_what_was_seen_with_its_own_teachers_action(experts: list[Path], tmp_path: Path) -> None:
+    description, lessons = read_experts(experts)
+    taught = labelled(lessons, experts, tmp_path, torch.device("cpu"), None)
+    assert taught
+    data = teaching_data(description, taught, encode)
     read = [SeenStates(folder) for folder in experts]
     frames = np.concatenate([one.pictures(np.arange(len(one.states))) for one in read])
     teachers = [ExpertPolicy.load(folder) for folder in experts]
@@ -156,6 +163,60 @@ def test_same_seed_same_policy_also_when_resumed(experts: list[Path], tmp_path: 
     distill(dataclasses.replace(config, seed=1), experts, tmp_path / "three", encode=encode)
     assert same(tmp_path / "one", tmp_path / "two")
     assert not same(tmp_path / "one", tmp_path / "three")
+
+
+def test_in_pieces_shorter_than_relabelling_it_gives_the_same_policy(
+    experts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relabelling, "CHUNK", 10)  # six for each of the experts
+    config = dataclasses.replace(CONFIG, steps=10)
+    distill(config, experts, tmp_path / "whole", encode=encode)
+    steps = []
+    for _ in range(20):
+        calls = itertools.count()
+        stop = lambda calls=calls: next(calls) >= 4  # noqa: E731
+        result = distill(config, experts, tmp_path / "parts", should_stop=stop, encode=encode)
+        steps.append(result.steps)
+        if result.finished:
+            break
+    # What is relabelled is so for good: four chunks, or steps, in each piece.
+    assert steps == [0, 0, 0, 4, 8, 10]
+    assert same(tmp_path / "whole", tmp_path / "parts")
+    assert not (tmp_path / "parts" / "training").exists()
+    monkeypatch.delattr(relabelling, "CHUNK")  # a finished one needs no relabelling
+    assert distill(config, experts, tmp_path / "parts", encode=encode).finished
+
+
+def test_an_expert_that_learned_on_is_taught_anew(experts: list[Path], tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, steps=3)
+    distill(config, experts, tmp_path / "out", encode=encode)
+    expert = ExpertPolicy.load(experts[1])
+    with torch.no_grad():
+        expert.actor.layers[-1].bias += 0.1
+    expert.save(experts[1])
+    told: list[DistillProgress] = []
+    distill(config, experts, tmp_path / "out", on_progress=told.append, encode=encode)
+    assert told
+    kept = Memory.load(tmp_path / "out").lessons[1]
+    assert kept.frames is not None
+    expected = expert.act(kept.states[:5].numpy(), kept.frames.stacks(np.arange(5)).numpy())
+    assert np.allclose(kept.actions[:5].numpy(), expected, atol=1e-6)
+
+
+def test_batches_come_on_the_device_as_a_whole(experts: list[Path], tmp_path: Path) -> None:
+    description, lessons = read_experts(experts)
+    taught = labelled(lessons, experts, tmp_path, torch.device("cpu"), None)
+    assert taught
+    batch = draw_batch(teaching_data(description, taught, encode), CONFIG, 0, None, "meta")
+    assert {name: value.device.type for name, value in vars(batch).items()} == dict.fromkeys(vars(batch), "meta")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(experts: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"device is cuda, but torch .* set it to auto or cpu"):
+        distill(dataclasses.replace(CONFIG, device="cuda"), experts, tmp_path / "out", encode=encode)
+    with pytest.raises(ValueError, match="device must be auto, cpu or cuda, not 'tpu'"):
+        dataclasses.replace(CONFIG, device="tpu")
 
 
 def test_the_memory_keeps_each_frame_once_and_teaches_one_more_task(experts: list[Path], tmp_path: Path) -> None:

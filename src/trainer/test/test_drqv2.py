@@ -89,3 +89,18 @@ def test_half_precision_and_compilation_learn_alike(compiled: bool) -> None:
     for name, value in one.items():
         assert float(other[name]) == pytest.approx(float(value), rel=0.1, abs=0.1)
     assert all(value.dtype == torch.float32 for value in quick.actor.state_dict().values())
+
+
+def test_the_device_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PictureConfig(device="cpu").torch_device().type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert PictureConfig().torch_device().type == "cpu"
+    with pytest.raises(ValueError, match=r"device is cuda, but torch .* set it to auto or cpu"):
+        PictureConfig(device="cuda").torch_device()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    before = torch.get_float32_matmul_precision()
+    try:
+        assert PictureConfig().torch_device().type == "cuda"
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
