@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,16 @@ class Shown:
 def read_demonstrations(source: str, suite: str, task: str, cameras: bool = False) -> Sequence[Any]:
     """The demonstrations of ``task``, each with ``state``, ``action`` and ``embodiment``.
 
-    ``source``: a folder of recordings, an HDF5 file of Minari or D4RL, or ``none``. Raises DatasetError.
+    ``source``: a folder of recordings, an HDF5 file of Minari or D4RL, a MuJoCo log or a folder of such, or ``none``.
+    Raises DatasetError.
     """
     from polytask_demo_recorder.dataset import read_dataset
     from polytask_demo_recorder.foreign import SUFFIXES
+    from polytask_demo_recorder.mujoco_log import SUFFIX
 
     path = Path(source).expanduser()
-    if source != NONE and path.suffix not in SUFFIXES:
+    made_by_others = path.suffix in (*SUFFIXES, SUFFIX) or (path.is_dir() and any(path.rglob(f"*{SUFFIX}")))
+    if source != NONE and not made_by_others:
         return read_dataset(path, task=task, cameras=cameras)
     if cameras:
         raise ValueError(f"a policy that sees needs recorded pictures; '{source}' has none")
@@ -62,29 +65,50 @@ def random_play(suite: str, task: str) -> Shown:
 
 def _imported(path: Path, suite: str, task: str) -> list[Shown]:
     from polytask_demo_recorder.errors import DatasetError
-    from polytask_demo_recorder.foreign import read_hdf5
     from polytask_sim_bridge.suites import EMBODIMENTS, load_suite
 
     embodiment = Embodiment.load(EMBODIMENTS[suite])
     sizes = len(embodiment.state), len(embodiment.command)
     elements = load_suite(suite).task(task).parameters.get("elements")
     shown = []
-    for one in read_hdf5(path):
-        pieces = [(one.observations, one.actions)]
+    for where, states, actions in _episodes(path, kitchen=bool(elements)):
+        pieces = [(states, actions)]
         if elements:
-            from polytask_sim_bridge.suites.kitchen.play import snippets, to_states
+            from polytask_sim_bridge.suites.kitchen.play import snippets
 
-            try:
-                pieces = snippets(to_states(one.observations), one.actions, elements)
-            except ValueError as error:
-                raise DatasetError(f"{one.where}: {error}") from error
+            pieces = snippets(states, actions, elements)
         for states, actions in pieces:
             if (states.shape[1], actions.shape[1]) != sizes:
                 raise DatasetError(
-                    f"{one.where}: {states.shape[1]} state and {actions.shape[1]} action entries; '{suite}' has "
+                    f"{where}: {states.shape[1]} state and {actions.shape[1]} action entries; '{suite}' has "
                     f"{sizes[0]} and {sizes[1]}"
                 )
             shown.append(Shown(embodiment, states, actions))
     if not shown:
         raise DatasetError(f"{path}: shows nothing of the task '{task}'")
     return shown
+
+
+def _episodes(path: Path, kitchen: bool) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    """Episodes of others' files: where (for messages), states (T+1, n), actions (T, k). Raises DatasetError."""
+    from polytask_demo_recorder.errors import DatasetError
+    from polytask_demo_recorder.foreign import SUFFIXES, read_hdf5
+    from polytask_demo_recorder.mujoco_log import SUFFIX, read_mjl
+
+    if kitchen:
+        from polytask_sim_bridge.suites.kitchen.play import from_log, to_states
+    if path.suffix in SUFFIXES:
+        for one in read_hdf5(path):
+            try:
+                yield one.where, to_states(one.observations) if kitchen else one.observations, one.actions
+            except ValueError as error:
+                raise DatasetError(f"{one.where}: {error}") from error
+        return
+    if not kitchen:
+        raise DatasetError(f"{path}: MuJoCo logs are read for the suite 'kitchen' alone")
+    for file in sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]:
+        log = read_mjl(file)
+        try:
+            yield str(file), *from_log(log.time, log.qpos, log.qvel, log.ctrl)
+        except ValueError as error:
+            raise DatasetError(f"{file}: {error}") from error

@@ -1,6 +1,7 @@
 """Demonstrations from a file of others, or from nowhere, for the learner."""
 
 import dataclasses
+import struct
 
 import h5py
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from polytask_demo_recorder.errors import DatasetError
 from polytask_demo_recorder.foreign import write_hdf5
 from polytask_sim_bridge.suites import make_env, scripted_expert
+from polytask_sim_bridge.suites.kitchen.play import from_log
 from polytask_trainer.demonstrate import demonstrate
 from polytask_trainer.demonstrations import read_demonstrations
 from polytask_trainer.episodes import rollout
@@ -30,6 +32,48 @@ def test_a_played_kitchen_gives_the_tasks_snippet(tmp_path):
     assert shown.embodiment.name == "franka_kitchen"
     with pytest.raises(DatasetError, match=r"play\.hdf5: shows nothing of the task 'microwave'"):
         read_demonstrations(str(tmp_path / "play.hdf5"), "kitchen", "microwave")
+
+
+def write_log(path, played, between=3):
+    """Write the episode as a MuJoCo log, with ``between`` records of something else between two that count."""
+    robot, fixtures = 9, 21
+    qpos = np.concatenate([played.states[:, :robot], played.states[:, 2 * robot : 2 * robot + fixtures]], axis=1)
+    qvel = np.concatenate([played.states[:, robot : 2 * robot], played.states[:, 2 * robot + fixtures :]], axis=1)
+    ctrl = np.zeros((len(qpos), robot))
+    ctrl[:-1] = qpos[:-1, :robot] + played.actions * 2.0 * 0.08  # positions, as they are commanded there
+    time = 3.0 + 0.08 * np.arange(len(qpos))[:, None]
+    records = np.concatenate([time, qpos, qvel, ctrl, np.ones((len(qpos), 7 + 2))], axis=1)
+    records = np.repeat(records, 1 + between, axis=0)
+    for number in range(1, 1 + between):
+        records[number :: 1 + between, 0] += 0.02 * number
+        records[number :: 1 + between, 1:] = 0.5
+    head = struct.pack("<7i", qpos.shape[1], qvel.shape[1], robot, 1, 0, 2, 3) + b"abc"
+    path.write_bytes(head + records[: len(records) - between].astype("<f4").tobytes())
+
+
+def test_a_log_of_the_relay_data_set_gives_the_same_snippet_as_hdf5(tmp_path):
+    env = make_env("kitchen", "kettle")
+    played = rollout(env, scripted_expert("kitchen", "kettle"), 0, 40)
+    write_hdf5(tmp_path / "play.hdf5", [(played.states, played.actions, played.rewards)])
+    (tmp_path / "logs" / "kettle_first").mkdir(parents=True)
+    write_log(tmp_path / "logs" / "kettle_first" / "play.mjl", played)
+    [expected] = read_demonstrations(str(tmp_path / "play.hdf5"), "kitchen", "kettle")
+    for source in ("logs", "logs/kettle_first/play.mjl"):
+        [shown] = read_demonstrations(str(tmp_path / source), "kitchen", "kettle")
+        assert np.array_equal(shown.state, expected.state)
+        assert np.allclose(shown.action, expected.action, atol=1e-4)
+    with pytest.raises(DatasetError, match="'kitchen' alone"):
+        read_demonstrations(str(tmp_path / "logs"), "dmc", "cheetah-run-80")
+
+
+def test_a_log_of_another_robot_or_with_a_gap_is_refused(tmp_path):
+    time = np.arange(5, dtype=np.float32) * 0.08
+    positions, speeds, commands = np.zeros((5, 30)), np.zeros((5, 29)), np.zeros((5, 9))
+    with pytest.raises(ValueError, match=r"has \(30, 29, 7\)"):
+        from_log(time, positions, speeds, commands[:, :7])
+    time[3:] += 0.07
+    with pytest.raises(ValueError, match=r"no record for 0.07 s after 0.24 s"):
+        from_log(time, positions, speeds, commands)
 
 
 def test_a_file_of_another_robot_is_refused(tmp_path):

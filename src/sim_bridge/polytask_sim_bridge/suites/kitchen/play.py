@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polytask_sim_bridge.suites.kitchen.elements import ELEMENTS, done
+from polytask_sim_bridge.suites.kitchen.env import FASTEST
 from polytask_sim_bridge.suites.kitchen.model import FIXTURES, ROBOT, STATE_NAMES
 
 Floats = npt.NDArray[np.float32]
@@ -35,6 +36,28 @@ def to_states(observations: Floats) -> Floats:
     turning = _angular(positions[:, joints + 3 :])
     parts = (positions[:, :robot], speeds[:, :robot], positions[:, robot:], speeds[:, robot : joints + 3], turning)
     return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def from_log(time: Floats, qpos: Floats, qvel: Floats, ctrl: Floats) -> Piece:
+    """States and actions from a log's records of the Relay kitchen, one every ``PERIOD``.
+
+    What was commanded there are positions of the joints; the action is the speed that leads to them within a period, as
+    in the environment, at most 1. Raises ValueError for another robot and for gaps.
+    """
+    robot = len(ROBOT)
+    sizes = qpos.shape[1], qvel.shape[1], ctrl.shape[1]
+    if sizes != (_POSITIONS, len(STATE_NAMES) - _POSITIONS, robot):
+        raise ValueError(f"a kitchen's log has 30 positions, 29 speeds and 9 commands, this has {sizes}")
+    clock = time.astype(np.float64)
+    wanted = np.arange(clock[0], clock[-1] + 1e-4, PERIOD)
+    at = np.searchsorted(clock, wanted - 1e-4)
+    late = clock[at] - wanted
+    if late.max() > PERIOD / 2:
+        raise ValueError(f"there is no record for {late.max():.2f} s after {wanted[late.argmax()]:.2f} s")
+    positions, speeds = qpos[at], qvel[at]
+    actions = ((ctrl[at] - positions[:, :robot]) / (FASTEST * PERIOD)).clip(-1.0, 1.0)
+    parts = (positions[:, :robot], speeds[:, :robot], positions[:, robot:], speeds[:, robot:])
+    return np.concatenate(parts, axis=1, dtype=np.float32), actions[:-1].astype(np.float32)
 
 
 def _angular(quaternions: Floats) -> Floats:
