@@ -26,7 +26,8 @@ class LearnJob:
     """Folder with the task's recorded episodes; episodes of other tasks in it are passed over. Or an HDF5 file, or
     ``none``; see :func:`polytask_trainer.demonstrations.read_demonstrations`."""
     output: str
-    """Run folder. The same job with the same folder resumes."""
+    """Run folder; of a method that learns several tasks, the folder of their run folders. The same job with the same
+    folder resumes."""
     suite: str = "tabletop"
     reward: str = ""
     """``ot`` or ``environment``; empty: the settings'."""

@@ -6,13 +6,13 @@ They learn from the suite's own reward, without demonstrations, and write run fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from polytask_trainer.inputs import settings_file
-from polytask_trainer.jobs import METHODS, LearnJob
+from polytask_trainer.jobs import METHODS, JobRefused, LearnJob
 from polytask_trainer.trials import write_expert
 
 TRIES = 20
@@ -25,8 +25,9 @@ ShouldStop = Callable[[], bool]
 def learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
     """Learn a job's tasks by its method; gives what ``run_job.run`` does.
 
-    A job without settings has ``SUITE_auxdistill`` or ``SUITE_together`` in config/trainer. Raises ValueError for what
-    the method cannot do.
+    ``output`` in it is the folder of the expert of ``job.task``, empty where there is none, and ``message`` says where
+    the experts are. A job without settings has ``SUITE_auxdistill`` or ``SUITE_together`` in config/trainer. Raises
+    ValueError for what the method cannot do, and JobRefused where auxdistill's experts were learned in part.
     """
     if job.method not in METHODS:
         raise ValueError(f"there is no method '{job.method}'; there are: {', '.join(METHODS)}")
@@ -47,19 +48,18 @@ def _auxdistill(
 ) -> dict[str, Any]:
     """The main task with its auxiliary ones; each gets a run folder in the output folder."""
     from polytask_trainer.auxdistill.config import load_auxdistill_config
-    from polytask_trainer.auxdistill.students import learn_experts
+    from polytask_trainer.auxdistill.students import TeachingError, learn_experts
 
     if path is None:
         raise ValueError(f"which tasks help which is for settings to say: there is no {job.suite}_auxdistill")
     tasks = {"main": job.task, **({"auxiliaries": job.with_tasks} if job.with_tasks else {})}
-    done = learn_experts(
-        load_auxdistill_config(path, **said, **tasks),
-        job.suite,
-        Path(job.output).expanduser(),
-        on_progress=on_progress,
-        should_stop=should_stop,
-    )
-    return {"finished": done.finished, "steps": done.steps, "seconds": done.seconds, "output": job.output}
+    config = load_auxdistill_config(path, **said, **tasks)
+    output = Path(job.output).expanduser()
+    try:
+        done = learn_experts(config, job.suite, output, on_progress=on_progress, should_stop=should_stop)
+    except TeachingError as error:
+        raise JobRefused(str(error)) from error
+    return {"finished": done.finished, "steps": done.steps, **_experts(job, config.tasks)}
 
 
 def _together(
@@ -77,12 +77,7 @@ def _together(
     output, tasks = Path(job.output).expanduser(), (job.task, *job.with_tasks)
     learner = make_learner(config, job.suite, tasks)
     try:
-        finished = learn_tasks(
-            learner,
-            output / "training",
-            on_progress=lambda report: on_progress({"phase": job.method, **report}),
-            should_stop=should_stop,
-        )
+        finished = learn_tasks(learner, output / "training", on_progress=on_progress, should_stop=should_stop)
         if finished and not learner.discrete:
             for index, task in enumerate(tasks):
                 description = describe(job.suite, task, Embodiment.load(EMBODIMENTS[job.suite]))
@@ -91,4 +86,12 @@ def _together(
                     write_expert(agent, env, output / task, seed=job.seed, tries=TRIES, steps=learner.step)
     finally:
         learner.env.close()
-    return {"finished": finished, "steps": learner.step, "output": job.output}
+    if learner.discrete:
+        message = f"no experts: agents that choose among moves cannot be served; they are in {job.output}/training"
+        return {"finished": finished, "steps": learner.step, "output": "", "message": message}
+    return {"finished": finished, "steps": learner.step, **_experts(job, tasks)}
+
+
+def _experts(job: LearnJob, tasks: Sequence[str]) -> dict[str, str]:
+    """Where the experts of ``tasks`` are, that of the job's own first."""
+    return {"output": str(Path(job.output) / job.task), "message": f"experts of {', '.join(tasks)} in {job.output}"}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from polytask_policy.checkpoint import write_atomically
 from polytask_trainer.training_state import Counters
+
+LOG = "progress.jsonl"
 
 
 class ProgressLog:
@@ -17,6 +20,7 @@ class ProgressLog:
     def __init__(self, folder: Path, total_steps: int, on_progress: Callable[[dict[str, Any]], None] | None) -> None:
         self._folder, self._total, self._callback = folder, total_steps, on_progress
         self._file: IO[str] | None = None
+        self._last: dict[str, Any] = {}
         self._board: Any = None
 
     def phase(self, name: str, counters: Counters) -> None:
@@ -27,12 +31,15 @@ class ProgressLog:
         """Open the log, cut back to what ``counters`` has seen."""
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-        path = self._folder / "progress.jsonl"
+        path = self._folder / LOG
         self._folder.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        write_atomically(path, "".join(lines[: counters.episode]).encode())
+        kept = [line for line in lines if line.endswith("}\n") and json.loads(line)["step"] <= counters.step]
+        write_atomically(path, "".join(kept).encode())
+        self._last = json.loads(kept[-1]) if kept else {}
         self._file = path.open("a", buffering=1)
-        self._board = SummaryWriter(str(self._folder / "log"), purge_step=counters.step)  # type: ignore[no-untyped-call]
+        purge = counters.step + 1  # from there on
+        self._board = SummaryWriter(str(self._folder / "log"), purge_step=purge)  # type: ignore[no-untyped-call]
 
     def episode(
         self,
@@ -44,20 +51,13 @@ class ProgressLog:
         speeds: Mapping[str, float],
     ) -> None:
         """Write down an episode; ``success`` is for people only. The caller gets ``speeds`` too."""
-        if self._file is None:
-            raise RuntimeError("resume() must be called before episode()")
         line = {
-            "phase": phase,
-            "episode": counters.episode,
-            "step": counters.step,
-            "seconds": round(counters.seconds, 2),
             "episode_reward": round(reward, 4),
             "success": success,
             **{name: round(value, 3) for name, value in speeds.items()},
         }
-        self._file.write(json.dumps(line) + "\n")
-        for name, value in {"episode_reward": reward, "success": float(success), **losses, **speeds}.items():
-            self._board.add_scalar(f"train/{name}", value, counters.step)
+        curves = {"episode_reward": reward, "success": float(success), **losses, **speeds}
+        self._write(phase, counters, line, {f"train/{name}": value for name, value in curves.items()})
         self._tell(phase, counters, reward, speeds)
 
     def close(self) -> None:
@@ -65,6 +65,14 @@ class ProgressLog:
         if self._file is not None:
             self._file.close()
             self._board.close()
+
+    def _write(self, phase: str, counters: Counters, line: Mapping[str, Any], curves: Mapping[str, float]) -> None:
+        if self._file is None:
+            raise RuntimeError("resume() must be called before anything is written down")
+        where = {"phase": phase, "episode": counters.episode, "step": counters.step}
+        self._file.write(json.dumps({**where, "seconds": round(counters.seconds, 2), **line}) + "\n")
+        for name, value in curves.items():
+            self._board.add_scalar(name, value, counters.step)
 
     def _tell(
         self, phase: str, counters: Counters, reward: float | None, speeds: Mapping[str, float] | None = None
@@ -80,3 +88,45 @@ class ProgressLog:
                     **(speeds or {}),
                 }
             )
+
+
+class TasksLog(ProgressLog):
+    """The same of several tasks that are learned together: one line for all episodes that ended since the last one."""
+
+    def __init__(
+        self,
+        folder: Path,
+        phase: str,
+        steps: tuple[int, int],
+        counted: Sequence[str],
+        on_progress: Callable[[dict[str, Any]], None] | None,
+    ) -> None:
+        """Carry on at the first of ``steps``, of as many as the second says.
+
+        ``counted``: the tasks of whose episodes ``episode_reward`` and ``success`` are means.
+        """
+        super().__init__(folder, steps[1], on_progress)
+        self._phase, self._counted = phase, counted
+        self._counters = Counters(steps[0])
+        self.resume(self._counters)
+        self._counters.episode = self._last.get("episode", 0)
+        self._began = time.monotonic() - self._last.get("seconds", 0.0)
+
+    def update(self, step: int, ended: Mapping[str, tuple[int, int, float]], measured: Mapping[str, float]) -> None:
+        """Write down what ``ended``: by task the number of episodes, of successes, and the sum of returns."""
+        own = [ended[task] for task in self._counted if task in ended]
+        count, successes, total = (sum(entry[i] for entry in own) for i in range(3))
+        means = {"episode_reward": total / count, "success": successes / count} if count else {}
+        self._counters.step = step
+        self._counters.episode += sum(entry[0] for entry in ended.values())
+        self._counters.seconds = time.monotonic() - self._began
+        curves = {f"train/{name}": value for name, value in {**means, **measured}.items()}
+        for task, (number, succeeded, returns) in ended.items():
+            curves |= {f"{task}/episode_reward": returns / number, f"{task}/success": succeeded / number}
+        line = {
+            **{name: round(means[name], 4) if means else None for name in ("episode_reward", "success")},
+            "ended": {task: (number, done, round(returns, 3)) for task, (number, done, returns) in ended.items()},
+            **{name: round(value, 5) for name, value in measured.items()},
+        }
+        self._write(self._phase, self._counters, line, curves)
+        self._tell(self._phase, self._counters, means.get("episode_reward"))

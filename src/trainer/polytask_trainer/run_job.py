@@ -29,6 +29,8 @@ LOCK_TIMEOUT = 10.0
 def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
     """Do the job; gives ``finished`` (False: stopped, the same job resumes) and what was measured.
 
+    A job with an output folder also gives ``output``, the folder of the policy that was asked for.
+
     Raises:
         JobRefused: it cannot be done as asked.
     """
@@ -98,7 +100,10 @@ def _learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dic
     config = learn_settings(job)
     sees = config.pictures is not None
     if sees and job.through_topics:
-        raise ValueError("a policy that sees is learned in process, by several actors: leave out through_topics")
+        raise ValueError(
+            "a policy that sees is learned in process, by several actors: leave out --through-topics, or start the "
+            "trainer's node with `./polytask up train simulation:=false`"
+        )
     if job.demonstrations == NONE and (config.reward != "environment" or config.agent.bc_lambda > 0):
         raise ValueError("without demonstrations the reward has to be the environment's, and agent.bc_lambda 0")
     demonstrations = read_demonstrations(job.demonstrations, job.suite, job.task, cameras=sees)

@@ -16,6 +16,7 @@ from polytask_robot_io import params
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
 from polytask_sim_bridge.suites import SUITES
+from polytask_trainer.inputs import settings_file
 from polytask_trainer.jobs import POLYTASK, DistillJob, LearnJob
 from polytask_trainer.worker import GRACE, Ending, Worker
 
@@ -62,10 +63,11 @@ class TrainerNode(Node):
             self,
             "through_topics",
             False,
-            "step a simulator at pace service through its services, instead of the suite in the trainer's own process",
+            "method polytask steps a simulator at pace service through its services; false, and the other methods: the "
+            "suite in the trainer's own process",
         )
         self._settings = params.declare(
-            self, "settings", "", "YAML file of learning settings; empty: config/trainer/<suite>.yaml"
+            self, "settings", "", "learning settings of goals that name none; empty: config/trainer/<suite>.yaml"
         )
         self._work: Work | None = None
         self._diagnostics = NodeDiagnostics(self, self._suite)
@@ -100,8 +102,8 @@ class TrainerNode(Node):
 
     def _learn(self, handle: ServerGoalHandle) -> None:
         goal = handle.request
-        needed = ("task", "output") if goal.method not in ("", POLYTASK) else ("task", "demonstrations", "output")
-        missing = [name for name in needed if not getattr(goal, name)]
+        alone = goal.method in ("", POLYTASK)
+        fault = _missing(goal, "task", *(["demonstrations"] if alone else []), "output") or _fault(goal.settings)
         job = LearnJob(
             task=goal.task,
             demonstrations=goal.demonstrations,
@@ -110,27 +112,26 @@ class TrainerNode(Node):
             reward=goal.reward,
             steps=goal.steps,
             seed=goal.seed,
-            settings=self._settings,
-            through_topics=self._through_topics,
+            settings=goal.settings or self._settings,
+            through_topics=self._through_topics and alone,
             namespace=self.get_namespace(),
             method=goal.method,
             with_tasks=tuple(goal.with_tasks),
         )
-        self._begin(handle, LearnTask, job, missing)
+        self._begin(handle, LearnTask, job, fault)
 
     def _distill(self, handle: ServerGoalHandle) -> None:
         goal = handle.request
-        missing = [name for name in ("experts", "output") if not getattr(goal, name)]
         job = DistillJob(experts=tuple(goal.experts), output=goal.output, steps=goal.steps, seed=goal.seed)
-        self._begin(handle, Distill, job, missing)
+        self._begin(handle, Distill, job, _missing(goal, "experts", "output"))
 
-    def _begin(self, handle: ServerGoalHandle, action: Any, job: LearnJob | DistillJob, missing: list[str]) -> None:
+    def _begin(self, handle: ServerGoalHandle, action: Any, job: LearnJob | DistillJob, fault: str) -> None:
         work = Work(handle, action, time.monotonic())
         if self._work is not None:
             self._finish(work, action.Result.BUSY, "another goal is running; cancel it or ask again when it has ended")
             return
-        if missing:
-            self._finish(work, action.Result.REFUSED, f"fill in {', '.join(missing)}")
+        if fault:
+            self._finish(work, action.Result.REFUSED, fault)
             return
         self._work = work
         # The worker's thread only hands over; goals and publishers belong to the executor's.
@@ -164,13 +165,14 @@ class TrainerNode(Node):
         self._show("idle")
         steps = int(ending.result.get("steps", work.step))
         messages = {
-            "finished": f"done after {steps} steps",
+            "finished": "; ".join(filter(None, (f"done after {steps} steps", ending.result.get("message")))),
             "stopped": f"stopped after {steps} steps; ask again to resume from the last checkpoint",
         }
         message = messages.get(ending.how, ending.message)
         if ending.how == "failed":
             self.get_logger().error(message)
-        self._finish(work, OUTCOMES[ending.how], message, steps)
+        policy = ending.result["output"] if ending.how == "finished" else ""
+        self._finish(work, OUTCOMES[ending.how], message, steps, policy)
 
     def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
         work = self._work
@@ -179,9 +181,8 @@ class TrainerNode(Node):
         work.worker.stop()
         return CancelResponse.ACCEPT
 
-    def _finish(self, work: Work, outcome: int, message: str, steps: int = 0) -> None:
-        checkpoint = work.handle.request.output if outcome == work.action.Result.SUCCEEDED else ""
-        result = work.action.Result(outcome=outcome, message=message, checkpoint=checkpoint, steps=steps)
+    def _finish(self, work: Work, outcome: int, message: str, steps: int = 0, policy: str = "") -> None:
+        result = work.action.Result(outcome=outcome, message=message, checkpoint=policy, steps=steps)
 
         def conclude(handle: ServerGoalHandle) -> Any:
             if outcome == work.action.Result.SUCCEEDED:
@@ -200,6 +201,23 @@ class TrainerNode(Node):
 
     def _show(self, doing: str) -> None:
         self._diagnostics.state(DiagnosticStatus.OK, doing)
+
+
+def _missing(goal: Any, *needed: str) -> str:
+    """Which of the needed fields of a goal are empty; empty where none is."""
+    names = [name for name in needed if not getattr(goal, name)]
+    return f"fill in {', '.join(names)}" if names else ""
+
+
+def _fault(settings: str) -> str:
+    """Why a goal's settings cannot be taken; empty where they can. Who sends a goal is not in the node's folder."""
+    try:
+        path = settings_file(settings, "")
+    except ValueError as error:
+        return str(error)
+    if path is not None and not path.is_absolute():
+        return f"settings '{settings}': give a name in config/trainer without .yaml, or the whole path of a file"
+    return ""
 
 
 def main() -> None:

@@ -1,14 +1,25 @@
 """Experts without memory from the recurrent policy: what they are told, and what they are worth."""
 
+import dataclasses
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
+from toy_experts import Text, encode
 from toy_stages import ToyStages
 
+from polytask_policy.checkpoint import save_checkpoint
+from polytask_policy.unified import UnifiedPolicy
+from polytask_sim_bridge.suites import make_env, scripted_expert
 from polytask_trainer.agents.bc import CloningConfig
+from polytask_trainer.auxdistill import students
 from polytask_trainer.auxdistill.config import AuxDistillConfig
 from polytask_trainer.auxdistill.network import RecurrentPolicy
-from polytask_trainer.auxdistill.students import StudentConfig, learn_experts, lesson, taught
+from polytask_trainer.auxdistill.students import StudentConfig, learn_experts, lesson, taught, teach_expert
+from polytask_trainer.distill import distill
+from polytask_trainer.distill_config import DistillConfig
+from polytask_trainer.evaluate import evaluate, evaluation_seeds
 
 
 @pytest.fixture
@@ -66,10 +77,69 @@ def test_a_student_learns_a_teacher_that_needs_no_memory():
     assert succeeded.mean() > 0.8
 
 
+def test_all_tasks_are_taught_before_those_that_failed_are_named(tmp_path, monkeypatch):
+    tasks, asked = ("rearrange-hard", "pick", "open-fridge"), []
+    config = AuxDistillConfig(tasks[0], tasks[1:], relevance="none", steps=12, num_envs=6, minibatches=1, sequence=2)
+
+    def teach(recurrent, suite, task, output, student, episodes):
+        asked.append((task, student.seed))
+        if task != "pick":
+            raise students.TeachingError(task)
+        save_checkpoint(output, {}, {})
+
+    monkeypatch.setattr(students, "teach_expert", teach)
+    for seed in (3, 3):
+        named = r"no expert of rearrange-hard, open-fridge: .* another output folder. .* experts of pick$"
+        with pytest.raises(students.TeachingError, match=named):
+            learn_experts(dataclasses.replace(config, seed=seed), "pocket_house", tmp_path)
+    # The second time it is known that pick has one.
+    assert asked == [(task, 3) for task in (*tasks, "rearrange-hard", "open-fridge")]
+
+
 def test_what_never_succeeds_is_refused_and_makes_no_expert(tmp_path):
     config = AuxDistillConfig("open-fridge", relevance="none", steps=8, num_envs=4, sequence=2, hidden=8)
     student = StudentConfig(num_envs=2, steps=2, rounds=1, hidden=(8,), cloning=CloningConfig(steps=1))
-    with pytest.raises(ValueError, match="student of 'open-fridge' never succeeded"):
+    with pytest.raises(students.TeachingError, match=r"no expert of open-fridge: .* experts of no task"):
         learn_experts(config, "pocket_house", tmp_path, student=student, episodes=1)
     assert (tmp_path / "recurrent" / "checkpoint.json").is_file()
     assert not (tmp_path / "open-fridge" / "checkpoint.json").exists()
+
+
+class Shown:
+    """The scripted experts of the house in place of a learned teacher."""
+
+    def __init__(self, tasks):
+        self.experts = [scripted_expert("pocket_house", task) for task in tasks]
+
+    def start(self, count):
+        return torch.zeros(count, 1)
+
+    def features(self, observations, begins, hidden):
+        return observations, hidden
+
+    def action(self, features, task):
+        rows = [self.experts[number](state) for state, number in zip(features.numpy(), task.tolist(), strict=True)]
+        return torch.from_numpy(np.stack(rows)), torch.zeros(4)
+
+
+@pytest.mark.slow
+def test_what_was_taught_is_distilled_and_does_what_it_is_asked_in_words(tmp_path, monkeypatch):
+    tasks = ("open-fridge", "open-cabinet")
+    monkeypatch.setattr(students, "load_policy", lambda folder: (Shown(tasks), tasks))
+    student = StudentConfig(
+        num_envs=24, steps=60, rounds=2, hidden=(64, 64), cloning=CloningConfig(steps=1500, batch_size=256)
+    )
+    for task in tasks:
+        assert teach_expert(tmp_path, "pocket_house", task, tmp_path / task, student, episodes=10) >= 0.5
+    config = DistillConfig(steps=800, batch=256, hidden=(64, 64))
+    distill(config, [tmp_path / task for task in tasks], tmp_path / "one", encode=encode)
+    policy = UnifiedPolicy.load(tmp_path / "one", text=Text())
+    for task, other in (tasks, tasks[::-1]):
+        with closing(make_env("pocket_house", task)) as env:
+            rates = []
+            for asked in (task, other):
+                goal = policy.goal_from_words(policy.description.instructions[asked][0])
+                act = lambda state, goal=goal: policy.act(state, goal)  # noqa: E731
+                rates.append(evaluate(act, env, evaluation_seeds(10)).rate)
+        assert rates[0] >= 0.4
+        assert rates[1] <= 0.2

@@ -110,6 +110,41 @@ def test_impossible_requests_are_refused_with_their_reason(client, trainer, demo
     assert reason in end.message
 
 
+def test_a_goal_says_its_settings_by_name_or_whole_path(client, trainer, demonstrations, tmp_path):
+    other = write_settings(tmp_path, reward="fame")
+    for named, reason in (
+        ("nonsense", "none of dmc"),
+        (os.path.relpath(other), "or the whole path of a file"),
+        (str(other), "reward must be"),
+        ("maze_together", "maze_together.yaml: unknown settings"),
+    ):
+        _, result = client.ask(client.learn, learn_goal(demonstrations, tmp_path / "x", settings=named))
+        end = client.result(result)
+        assert end.outcome == LearnTask.Result.REFUSED
+        assert reason in end.message
+
+
+def test_other_methods_learn_in_process_also_where_the_node_steps_a_simulator(ros_domain, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("{environments: 1, updates_per_step: 0.01, sac: {hidden: []}}")
+    goal = LearnTask.Goal(task="apart-a", with_tasks=["apart-b"], method="separate", steps=20_000)
+    goal.output, goal.settings = str(tmp_path / "out"), str(settings)
+    with node("polytask_trainer.trainer_node", "maze", suite="maze", through_topics="true"):
+        client = Client("maze")
+        handle, result = client.ask(client.learn, goal)
+        assert wait_for(lambda: client.feedback)[0].phase == "separate"
+        handle.cancel_goal_async()
+        cancelled = client.result(result)
+        assert (cancelled.outcome, cancelled.checkpoint) == (LearnTask.Result.CANCELLED, ""), cancelled.message
+        _, result = client.ask(client.learn, goal)
+        end = client.result(result)
+        steps = [feedback.step for feedback in client.feedback]
+        client.close()
+    assert (end.outcome, end.steps, end.checkpoint) == (LearnTask.Result.SUCCEEDED, 20_000, ""), end.message
+    assert end.message.startswith("done after 20000 steps; no experts")
+    assert 0 < cancelled.steps < steps[0] < steps[-1] == 20_000
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -130,7 +130,7 @@ def learn(
             with_tasks=tuple(task[1:]),
         )
         [result] = run_all({f"learning {', '.join(task)}": together}).values()
-        console.print(f"{method.value} after {result['steps']} steps: {output}", soft_wrap=True)
+        console.print(f"{method.value} after {result['steps']} steps: {result['message']}", soft_wrap=True)
         return
     if through_topics and parallel > 1:
         fail("one simulator cannot be stepped by several learners: leave out --parallel or --through-topics")

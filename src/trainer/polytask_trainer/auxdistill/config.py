@@ -110,6 +110,12 @@ class AuxDistillConfig:
 
 
 def load_auxdistill_config(path: Path, **overrides: Any) -> AuxDistillConfig:
-    """Read a YAML file; ``overrides`` replace its entries. Raises ConfigError."""
-    made: AuxDistillConfig = read_settings(AuxDistillConfig, read_yaml(path, overrides), str(path))
+    """Read a YAML file; ``overrides`` replace its entries. Raises ConfigError.
+
+    Where they name other ``auxiliaries``, the file's stages of tasks that are not taken have no task that trains them.
+    """
+    data = read_yaml(path, overrides)
+    if "auxiliaries" in overrides and "stages" not in overrides and isinstance(data, dict):
+        data["stages"] = [stage if stage in overrides["auxiliaries"] else "" for stage in data.get("stages", ())]
+    made: AuxDistillConfig = read_settings(AuxDistillConfig, data, str(path))
     return made

@@ -58,7 +58,7 @@ def learn_auxdistill(
     if resumed is not None and has_checkpoint(output):
         return LearnResult(True, total, 0.0)
     first = resumed or 0
-    log = Log(output, first, config, on_progress, began)
+    log = Log(output, first, config, on_progress)
     try:
         for update in range(first, config.updates):
             if update % config.restart == 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polytask_policy.checkpoint import (
-    CheckpointError,
-    has_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    write_atomically,
-)
+from polytask_policy.checkpoint import CheckpointError, has_checkpoint, load_checkpoint, save_checkpoint
 from polytask_trainer.auxdistill.config import AuxDistillConfig
 from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.relevance import Relevance
 from polytask_trainer.auxdistill.rollout import Player
+from polytask_trainer.progress import TasksLog
 from polytask_trainer.training_state import ResumeError, load_moments, moments, under
 
 KIND = "recurrent-policy"
 TRAINING = "auxdistill-training"
-LOG = "progress.jsonl"
 
 
 class Training:
@@ -78,7 +71,7 @@ class Training:
 
 
 class Log:
-    """One line of JSON for each update, cut back when resuming, and the caller's callback."""
+    """What ended in each update, and how it went on, for people, experiments and the caller's callback."""
 
     def __init__(
         self,
@@ -86,41 +79,24 @@ class Log:
         first: int,
         config: AuxDistillConfig,
         on_progress: Callable[[dict[str, Any]], None] | None,
-        began: float,
     ) -> None:
-        self._config, self._on_progress, self._began = config, on_progress, began
-        path = folder / LOG
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, "".join(lines[:first]).encode())
-        self._file = path.open("a", buffering=1)
+        self._tasks, self._steps = config.tasks, config.num_envs * config.sequence
+        steps = (first * self._steps, config.updates * self._steps)
+        self._log = TasksLog(folder, "auxdistill", steps, (config.main,), on_progress)
 
     def update(self, update: int, player: Player, measured: Mapping[str, float]) -> None:
-        """Write down what ended since the last update: by task, episodes, successes and the sum of returns."""
+        """Write down what ended since the last update."""
         episodes, player.episodes = player.episodes, []
         ended = {}
-        for number, name in enumerate(self._config.tasks):
+        for number, name in enumerate(self._tasks):
             own = [(success, total) for task, success, total in episodes if task == number]
             if own:
-                ended[name] = [len(own), sum(success for success, _ in own), round(sum(total for _, total in own), 3)]
-        step = update * self._config.num_envs * self._config.sequence
-        line = {"step": step, "ended": ended, **{name: round(value, 5) for name, value in measured.items()}}
-        self._file.write(json.dumps(line) + "\n")
-        if self._on_progress is not None:
-            count, _, total = ended.get(self._config.main, (0, 0, 0.0))
-            self._on_progress(
-                {
-                    "phase": "auxdistill",
-                    "step": step,
-                    "total_steps": self._config.updates * self._config.num_envs * self._config.sequence,
-                    "episode_reward": total / count if count else None,
-                    "elapsed": time.monotonic() - self._began,
-                }
-            )
+                ended[name] = (len(own), sum(success for success, _ in own), sum(total for _, total in own))
+        self._log.update(update * self._steps, ended, measured)
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the files."""
+        self._log.close()
 
 
 def save_policy(folder: Path, policy: RecurrentPolicy, config: AuxDistillConfig) -> None:

@@ -35,6 +35,10 @@ from polytask_trainer.learner import LearnResult
 Floats = NDArray[np.float32]
 
 
+class TeachingError(Exception):
+    """A student never succeeds; the message says of which task."""
+
+
 @dataclass(frozen=True)
 class StudentConfig:
     """How a student is taught."""
@@ -103,8 +107,8 @@ def learn_experts(
 ) -> LearnResult:
     """Learn ``config.tasks``; ``output`` gets a run folder for each, of an expert like any other.
 
-    The recurrent policy is in ``output/recurrent``. The same call resumes; raises as `learn_auxdistill` and
-    :func:`teach_expert` do.
+    The recurrent policy is in ``output/recurrent``. The same call resumes; raises as `learn_auxdistill` does, and
+    TeachingError when all others are taught, for the tasks whose student never succeeds.
     """
     from polytask_sim_bridge.suites.registry import make_batch
 
@@ -112,30 +116,38 @@ def learn_experts(
     done = learn_auxdistill(
         config, partial(make_batch, suite), recurrent, on_progress=on_progress, should_stop=should_stop
     )
-    for number, task in enumerate(config.tasks if done.finished else ()):
+    student, failed = student or StudentConfig(seed=config.seed), []
+    for task in config.tasks if done.finished else ():
         if should_stop is not None and should_stop():
             return dataclasses.replace(done, finished=False)
         if on_progress is not None:
-            report = {"phase": "teaching", "step": number, "total_steps": len(config.tasks)}
+            report = {"phase": f"teaching {task}", "step": done.steps, "total_steps": done.steps}
             on_progress({**report, "episode_reward": None, "elapsed": done.seconds})
-        if not has_checkpoint(output / task):
+        if has_checkpoint(output / task):
+            continue
+        try:
             teach_expert(recurrent, suite, task, output / task, student, episodes)
+        except TeachingError:
+            failed.append(task)
+    if failed:
+        taught = ", ".join(task for task in config.tasks if task not in failed) or "no task"
+        raise TeachingError(
+            f"no expert of {', '.join(failed)}: students of the policy in {recurrent} never succeeded. Learn for more "
+            f"steps, or with another seed, in another output folder. In {output} there are experts of {taught}"
+        )
     return done
 
 
-def teach_expert(
-    folder: Path, suite: str, task: str, output: Path, config: StudentConfig | None = None, episodes: int = 50
-) -> float:
+def teach_expert(folder: Path, suite: str, task: str, output: Path, config: StudentConfig, episodes: int = 50) -> float:
     """Write the run folder of a student of ``task``, one of the policy's in ``folder``; gives its success.
 
-    Raises ValueError where the student never succeeds: there is no picture of its result.
+    Raises TeachingError where the student never succeeds: nobody could use it.
     """
     from polytask_robot_io.embodiment import Embodiment
     from polytask_sim_bridge.suites import EMBODIMENTS, make_env
     from polytask_sim_bridge.suites.registry import make_batch
     from polytask_trainer.inputs import describe
 
-    config = config or StudentConfig()
     policy, tasks = load_policy(folder)
     description = describe(suite, task, Embodiment.load(EMBODIMENTS[suite]))
     batch = make_batch(suite, [task] * config.num_envs)
@@ -144,6 +156,6 @@ def teach_expert(
     with closing(make_env(suite, task)) as env:
         found = evaluate(expert.act, env, evaluation_seeds(episodes)).rate
         if not found:
-            raise ValueError(f"the student of '{task}' never succeeded: its teacher in {folder} has to be better")
+            raise TeachingError(f"the student of '{task}' never succeeded: its teacher in {folder} has to be better")
         trials.write_expert(expert, env, output, seed=config.seed, tries=episodes, states=states, success=found)
     return found

@@ -26,8 +26,9 @@ def learned(context: Context) -> dict[str, Any]:
     from polytask_trainer.auxdistill.config import AuxDistillConfig
     from polytask_trainer.auxdistill.evaluate import trials
     from polytask_trainer.auxdistill.learn import learn_auxdistill
-    from polytask_trainer.auxdistill.state import LOG, load_policy
+    from polytask_trainer.auxdistill.state import load_policy
     from polytask_trainer.experiments.works import starts
+    from polytask_trainer.progress import LOG
 
     config = context.config
     learn: AuxDistillConfig = read_settings(AuxDistillConfig, config["learn"], "learn")

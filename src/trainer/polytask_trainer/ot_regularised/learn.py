@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from polytask_trainer.ot_regularised.collect import Memory, Round, play
 from polytask_trainer.ot_regularised.config import TasksConfig
 from polytask_trainer.ot_regularised.proxy import Pool, pair_points, places
 from polytask_trainer.ot_regularised.sac import Sac
+from polytask_trainer.progress import TasksLog
 from polytask_trainer.training_state import ResumeError, load_moments, moments, under
 
 KIND = "tasks-training"
@@ -125,6 +127,12 @@ class TasksLearner:
         shape = (self.config.repetitions, len(self.tasks), self.config.environments)
         return {name: values.reshape(shape).mean(2).round(4).tolist() for name, values in sums.items()}
 
+    def ended(self) -> dict[str, tuple[int, int, float]]:
+        """By task, of the last round's first episodes: their number, of successes, and the sum of returns."""
+        count, last = self.config.repetitions * self.config.environments, self.curve[-1]
+        success, total = (count * np.mean(last[name], axis=0) for name in ("success", "return"))
+        return {task: (count, round(success[i]), float(total[i])) for i, task in enumerate(self.tasks)}
+
     def proxy(self, played: Round) -> NDArray[np.float32]:
         """Proxy rewards float32 (L, B): every episode is paired with a whole one of another task, this round's too.
 
@@ -201,18 +209,20 @@ def learn_tasks(
     on_progress: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> bool:
-    """Learn until ``config.steps``; False when it was stopped, and the same call carries on from there."""
+    """Learn until ``config.steps``; False when it was stopped, and the same call carries on from there.
+
+    ``folder`` gets the resumable state and the log, a line for each round.
+    """
     config, saved = learner.config, time.monotonic()
     learner.load(folder)
-    while learner.step < config.steps:
-        if should_stop is not None and should_stop():
-            learner.save(folder)
-            return False
-        learner.round()
-        if on_progress is not None:
-            reward = float(np.mean(learner.curve[-1]["return"]))
-            on_progress({"step": learner.step, "total_steps": config.steps, "episode_reward": reward})
-        if time.monotonic() - saved > config.checkpoint_seconds or learner.step >= config.steps:
-            learner.save(folder)
-            saved = time.monotonic()
+    with closing(TasksLog(folder, config.method, (learner.step, config.steps), learner.tasks, on_progress)) as log:
+        while learner.step < config.steps:
+            if should_stop is not None and should_stop():
+                learner.save(folder)
+                return False
+            learner.round()
+            log.update(learner.step, learner.ended(), {})
+            if time.monotonic() - saved > config.checkpoint_seconds or learner.step >= config.steps:
+                learner.save(folder)
+                saved = time.monotonic()
     return True
