@@ -195,6 +195,15 @@ def test_runs_of_another_configuration_are_named_and_left_out(tmp_path):
         write_report("ol_aux", "smoke", tmp_path)
 
 
+def test_suites_of_which_nothing_has_finished_are_said(tmp_path):
+    run = next(run for run in plan("multitask", "cpu", 1) if run.title == "expert tabletop reach")
+    document = {**run.to_json(), "versions": {}, "result": {"evaluation": rate(0.9)}}
+    (tmp_path / f"{run.slug}.json").write_text(json.dumps(document))
+    page = write_report("multitask", "cpu", tmp_path)
+    assert "Not measured yet: metaworld, tabletop_ten." in page
+    assert "## tabletop\n" in page
+
+
 def test_auxdistill_s_targets_by_hand():
     scores = Scores()
     for seed, (ours, plain) in enumerate(((0.6, 0.3), (0.9, 0.0))):

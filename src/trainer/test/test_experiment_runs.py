@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -168,7 +169,8 @@ def test_pieces_are_made_once_in_all_sittings(tmp_path, monkeypatch):
     document = json.loads((tmp_path / one.name / "result.json").read_text())
     assert document["result"] == {"sum": 6}
     assert document["config"] == {"a": 1, "c": [1, 2]}
-    assert {"python", "torch", "numpy"} <= set(document["versions"])
+    assert {"python", "torch", "numpy", "POT", "rliable", "gymnasium-robotics"} <= set(document["versions"])
+    assert re.fullmatch("[0-9a-f]{40}(-dirty)?", document["versions"].get("commit", 40 * "0"))
     assert json.loads((tmp_path / one.name / "times.json").read_text())["ended"]
     with pytest.raises(Stopped):
         Context({}, 0, tmp_path, [], lambda _: None, lambda: True).piece("a", dict)

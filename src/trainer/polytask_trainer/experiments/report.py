@@ -73,6 +73,13 @@ def planned(documents: Sequence[Document], name: str, budget: str) -> tuple[list
     return found
 
 
+def unmeasured(documents: Sequence[Document], name: str, budget: str) -> list[str]:
+    """Suites of the experiment at this budget of which no run has finished."""
+    suites = dict.fromkeys(run.config.get("suite") for run in plan(name, budget, seeds=1))
+    known = {document["config"].get("suite") for document in documents}
+    return [suite for suite in suites if suite is not None and suite not in known]
+
+
 def write_report(name: str, budget: str, folder: Path) -> str:
     """Write ``report.md``, ``report.csv`` and the figures beside the runs' JSON; gives the page.
 
@@ -81,13 +88,18 @@ def write_report(name: str, budget: str, folder: Path) -> str:
     documents, others = planned(read_documents(folder), name, budget)
     if not documents:
         raise ConfigError(f"{folder}: all runs are of another configuration than {_command(name, budget)} has now")
-    return write_page(name, budget, folder, documents, others)
+    return write_page(name, budget, folder, documents, others, unmeasured(documents, name, budget))
 
 
 def write_page(
-    name: str, budget: str, folder: Path, documents: Sequence[Document], others: Sequence[Document] = ()
+    name: str,
+    budget: str,
+    folder: Path,
+    documents: Sequence[Document],
+    others: Sequence[Document] = (),
+    missing: Sequence[str] = (),
 ) -> str:
-    """Write the report of ``documents``; ``others`` are named as left out."""
+    """Write the report of ``documents``; ``others`` are named as left out, suites that are ``missing`` as such."""
     report: Report = experiment(name).report(documents)
     page = [
         f"# {name}, budget {budget}",
@@ -98,6 +110,8 @@ def write_page(
     if others:
         named = sorted(f"{document['title']} {document['seed']}" for document in others)
         page.append(f"Of another configuration, left out: {', '.join(named)}.")
+    if missing:
+        page.append(f"Not measured yet: {', '.join(missing)}.")
     page += report.sections
     for file, figure in report.figures.items():
         _draw(folder / file, figure)

@@ -26,9 +26,12 @@ PACKAGES = (
     "scipy",
     "mujoco",
     "gymnasium",
+    "gymnasium-robotics",
     "metaworld",
     "dm_control",
     "sentence-transformers",
+    "POT",
+    "rliable",
 )
 DOCUMENT = "result.json"
 
@@ -202,7 +205,7 @@ def _keep_time(path: Path, seconds: float, ended: bool) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, the packages that decide on results, and the commit, where there is one."""
+    """Of Python, the packages that decide on results, and the commit, "-dirty" where files differ from it."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in PACKAGES:
         try:
@@ -210,7 +213,9 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     here = Path(__file__).resolve().parent
-    commit = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    git = ["git", "--no-optional-locks", "-C", str(here)]
+    commit = subprocess.run([*git, *describe], capture_output=True, text=True, check=False)
     if commit.returncode == 0:
         found["commit"] = commit.stdout.strip()
     return found
