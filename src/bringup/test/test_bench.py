@@ -14,7 +14,7 @@ from polytask_bringup.commands import bench
 @pytest.fixture
 def _quick(monkeypatch):
     ratio = bench.Ratio("this", "that", 2.5, "5/s and 2/s")
-    for part in ("control", "pictures", "batches", "transport", "policy", "pixels", "parallel"):
+    for part in ("control", "pictures", "batches", "transport", "policy", "pixels", "frames", "parallel"):
         monkeypatch.setattr(bench, part, lambda part=part: ([ratio], {"of": part}))
 
 
@@ -22,9 +22,9 @@ def _quick(monkeypatch):
 def test_prints_ratios_and_writes_them(tmp_path):
     done = CliRunner().invoke(app, ["bench", "--output", str(tmp_path / "bench.json")])
     assert done.exit_code == 0, done.output
-    assert done.output.count("2.50") == 7
+    assert done.output.count("2.50") == 8
     written = json.loads((tmp_path / "bench.json").read_text())
-    assert [ratio["value"] for ratio in written["ratios"]] == [2.5] * 7
+    assert [ratio["value"] for ratio in written["ratios"]] == [2.5] * 8
     assert written["measured"]["policy"] == {"of": "policy"}
     assert written["machine"]["cores"] >= 1
 

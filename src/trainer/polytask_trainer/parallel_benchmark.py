@@ -12,18 +12,21 @@ TASKS = ("drawer-open", "drawer-close")
 PATIENCE = 300.0
 
 
-def measure(folder: Path, steps: int) -> dict[str, float]:
-    """Seconds for ``one`` expert and for ``two`` at once (the slower of them), and their ``ratio``."""
-    one = max(_learn_all(folder / "one", TASKS[:1], steps))
-    two = max(_learn_all(folder / "two", TASKS, steps))
+def measure(folder: Path, steps: int, **settings: Any) -> dict[str, float]:
+    """Seconds for ``one`` expert and for ``two`` at once (the slower of them), and their ``ratio``.
+
+    ``settings`` are further ones of LearnConfig.
+    """
+    one = max(_learn_all(folder / "one", TASKS[:1], {"steps": steps, **settings}))
+    two = max(_learn_all(folder / "two", TASKS, {"steps": steps, **settings}))
     return {"one": one, "two": two, "ratio": two / one, "steps": float(steps)}
 
 
-def _learn_all(folder: Path, tasks: tuple[str, ...], steps: int) -> list[float]:
+def _learn_all(folder: Path, tasks: tuple[str, ...], settings: dict[str, Any]) -> list[float]:
     """Seconds that each of the tasks took, all begun at the same moment."""
     context = multiprocessing.get_context("spawn")
     ready, taken = context.Barrier(len(tasks)), context.Queue()
-    processes = [context.Process(target=_learn, args=(task, folder / task, steps, ready, taken)) for task in tasks]
+    processes = [context.Process(target=_learn, args=(task, folder / task, settings, ready, taken)) for task in tasks]
     for process in processes:
         process.start()
     try:
@@ -34,7 +37,7 @@ def _learn_all(folder: Path, tasks: tuple[str, ...], steps: int) -> list[float]:
             process.kill()
 
 
-def _learn(task: str, folder: Path, steps: int, ready: Any, taken: Any) -> None:
+def _learn(task: str, folder: Path, settings: dict[str, Any], ready: Any, taken: Any) -> None:
     import torch
 
     from polytask_sim_bridge.suites import make_env
@@ -46,7 +49,8 @@ def _learn(task: str, folder: Path, steps: int, ready: Any, taken: Any) -> None:
     torch.set_num_threads(1)
     shown = demonstrations("tabletop", task, 1, 0)
     # Little of it may be what is done once, so that the steps count.
-    config = learn_config({"steps": steps, "seed_episodes": 2, "goal_rollouts": 2, "goal_pictures": 1, "best_of": 2})
+    short = {"seed_episodes": 2, "goal_rollouts": 2, "goal_pictures": 1, "best_of": 2}
+    config = learn_config({**short, **settings})
     about = describe("tabletop", task, shown[0].embodiment)
     ready.wait(PATIENCE)
     began = time.perf_counter()

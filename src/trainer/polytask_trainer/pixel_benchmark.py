@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import mmap
 import statistics
 import tempfile
 import time
@@ -32,7 +33,7 @@ def measure_update(config: LearnConfig, rounds: int = 12) -> dict[str, float]:
     """Median seconds of one update with a settings file's sizes: ``ours``, ``float32`` and ``textbook``; ``ratio``.
 
     ``ours`` is as configured, ``float32`` the same without bfloat16; ``ratio`` is how many times quicker than
-    the textbook's ours is, in the same precision. The ways take turns.
+    the textbook's ours is: on a GPU as configured, on a CPU in the same precision. The ways take turns.
     """
     pictures = config.pictures
     assert pictures is not None
@@ -47,7 +48,13 @@ def measure_update(config: LearnConfig, rounds: int = 12) -> dict[str, float]:
     plain = Textbook(_actor(config.agent, pictures), shown, config.agent, device)
     ways["textbook"] = lambda: plain.update(batch)
     seconds = _in_turns(ways, rounds, device)
-    return {**seconds, "ratio": seconds["textbook"] / seconds["float32"], "batch": float(config.agent.batch_size)}
+    own = seconds["ours" if on_gpu(device) else "float32"]
+    return {**seconds, "ratio": seconds["textbook"] / own, "batch": float(config.agent.batch_size)}
+
+
+def on_gpu(device: torch.device) -> bool:
+    """Whether a GPU computes."""
+    return device.type == "cuda"
 
 
 def measure_sampling(
@@ -85,6 +92,47 @@ def measure_sampling(
     own = 3 * size * size + 4 * (STATE + ACTION + 1)
     ratio = seconds["textbook"] / seconds["ours"]
     return {**seconds, "ratio": ratio, "ours_bytes": float(own), "textbook_bytes": float(kept)}
+
+
+def measure_frames(
+    folder: Path, count: int = 150_000, size: int = 84, stack: int = 3, steps: int = 125, batches: int = 40
+) -> dict[str, float]:
+    """What about ``count`` frames take while batches of 256 are drawn of them, kept in ``folder`` for the while.
+
+    Keys ``disk`` and ``resident`` (bytes; the most of this process that is resident, the kernel's cache aside),
+    ``textbook`` (bytes of the same as stacked transitions), ``ratio`` of that to ``resident``, ``seconds`` for a
+    batch (median), and ``count``.
+    """
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    episodes = count // (steps + 1)
+    store = FrameStore(folder / "frames.u8", episodes + 1, steps + 1, size)
+    replay = PixelReplay(store, episodes + 1, 1, (STATE, ACTION), stack, 1, 0.99)
+    before = _resident()
+    frames = rng.integers(0, 256, (steps + 1, 3, size, size), dtype=np.uint8)
+    states, actions = np.zeros((steps + 1, STATE), np.float32), np.zeros((steps, ACTION), np.float32)
+    for number in range(episodes):
+        store.write(number, frames ^ np.uint8(number % 256))
+        replay.add(states, actions, actions[:, 0])
+    resident, taken = _resident(), list[float]()
+    for _ in range(batches):
+        began = time.perf_counter()
+        replay.sample(256, generator)
+        taken.append(time.perf_counter() - began)
+        resident = max(resident, _resident())
+    kept, textbook = resident - before, episodes * steps * 2 * stack * 3 * size * size
+    return {
+        "count": float(episodes * (steps + 1)),
+        "disk": 512.0 * store.path.stat().st_blocks,
+        "resident": float(kept),
+        "textbook": float(textbook),
+        "ratio": textbook / kept,
+        "seconds": statistics.median(taken),
+    }
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
 
 class Textbook:
@@ -191,7 +239,7 @@ def _in_turns(ways: Mapping[str, Callable[[], object]], rounds: int, device: tor
         for name, way in ways.items():
             began = time.perf_counter()
             way()
-            if device is not None and device.type == "cuda":
+            if device is not None and on_gpu(device):
                 torch.cuda.synchronize(device)
             if number >= 2:
                 seconds[name].append(time.perf_counter() - began)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,6 +16,9 @@ import typer
 from rich.table import Table
 
 from polytask_bringup.commands.common import console, fail
+
+FRAMES_DISK = 3.2e9
+"""Bytes that ``frames`` writes."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def bench(
 ) -> None:
     """Measure how quick the parts are: control through ROS, pictures, optimal transport, the policy, learning.
 
-    It takes some two minutes. Each line is a ratio of two speeds measured in turns, since what a machine does in
+    It takes some three minutes. Each line is a ratio of two speeds measured in turns, since what a machine does in
     a second says little about another, or about the same one when it is busy.
     """
     if output is not None and not output.absolute().parent.is_dir():
@@ -46,6 +50,7 @@ def bench(
         "optimal transport": transport,
         "policy": policy,
         "learning from pixels": pixels,
+        "frames of a training": frames,
         "two experts at once": parallel,
     }
     began = time.monotonic()
@@ -180,25 +185,46 @@ def policy(rounds: int = 7, calls: int = 300) -> tuple[list[Ratio], Any]:
     ], seconds
 
 
-def pixels(settings: str = "pixels-48") -> tuple[list[Ratio], Any]:
-    """An update of the pixel agent and a batch of its replay, and the same written plainly."""
+def pixels() -> tuple[list[Ratio], Any]:
+    """An update of the pixel agent, of the settings made for this machine, and a batch of its replay; and plainly."""
     import torch
 
+    from polytask_trainer.device import device_name, torch_device
     from polytask_trainer.inputs import learn_settings
     from polytask_trainer.jobs import LearnJob
     from polytask_trainer.pixel_benchmark import measure_sampling, measure_update
 
     torch.set_num_threads(1)
+    device = torch_device("auto")
+    settings = "pixels-84" if device.type == "cuda" else "pixels-48"
     update = measure_update(learn_settings(LearnJob("", "", "", settings=settings)))
     sampling = measure_sampling()
-    detail = f"{1e3 * update['float32']:.0f} ms and {1e3 * update['textbook']:.0f} ms, float32; "
-    detail += f"as configured {1e3 * update['ours']:.0f} ms"
+    ours, plain, full = (f"{1e3 * update[way]:.0f} ms" for way in ("ours", "textbook", "float32"))
+    detail = f"{full} and {plain}, float32; as configured {ours}"
+    if device.type == "cuda":
+        detail = f"{ours} as configured and {plain}, {device_name(device)}; without bfloat16 {full}"
     memory = sampling["textbook_bytes"] / sampling["ours_bytes"]
     kept = f"{1e3 * sampling['ours']:.1f} ms and {1e3 * sampling['textbook']:.1f} ms; memory 1 : {memory:.0f}"
     return [
         Ratio(f"an update of {settings}", "a textbook loop of these sizes", update["ratio"], detail),
         Ratio("a batch of 84x84 frames from replay", "a list of NumPy arrays", sampling["ratio"], kept),
-    ], {"update": update, "sampling": sampling}
+    ], {"settings": settings, "device": device_name(device), "update": update, "sampling": sampling}
+
+
+def frames() -> tuple[list[Ratio], Any]:
+    """The frames of a whole training at the papers' size: what they take in memory, and what stacked arrays take."""
+    import tempfile
+
+    from polytask_trainer.pixel_benchmark import measure_frames
+
+    with tempfile.TemporaryDirectory() as folder:
+        if shutil.disk_usage(folder).free < 2 * FRAMES_DISK:
+            console.print(f"frames of a training: not measured, {folder} has less than {2 * FRAMES_DISK / 1e9:.0f} GB")
+            return [], None
+        kept = measure_frames(Path(folder))
+    detail = f"{kept['resident'] / 2**20:.0f} MiB resident, {kept['disk'] / 1e9:.2f} GB on disk; stacked transitions "
+    detail += f"would take {kept['textbook'] / 1e9:.0f} GB; a batch takes {1e3 * kept['seconds']:.0f} ms"
+    return [Ratio(f"memory for {kept['count']:,.0f} frames of 84x84", "stacked arrays", kept["ratio"], detail)], kept
 
 
 def parallel(steps: int = 900) -> tuple[list[Ratio], Any]:
