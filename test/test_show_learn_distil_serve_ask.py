@@ -19,7 +19,7 @@ import yaml
 from graph import Graph
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
-from stacks import PATIENCE
+from stacks import PATIENCE, Stack
 
 from polytask_demo_recorder.dataset import read_episode
 from polytask_interfaces.action import Distill, ExecuteTask, LearnTask, RecordEpisodes
@@ -30,7 +30,9 @@ from polytask_robot_io import qos
 from polytask_robot_io.images import to_message
 
 TASKS = ("drawer-close", "reach")
-SEEDS = {"drawer-close": 3, "reach": 4}
+LATER = "box-open"
+"""Learned when the policy is being served."""
+SEEDS = {"drawer-close": 3, "reach": 4, LATER: 5}
 LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
 SETTINGS = {
     "steps": 360,
@@ -66,7 +68,7 @@ def recorded(folder, graph, module_up) -> dict[str, Path]:
     """One demonstration per task, shown by the scripted expert and recorded over the topics: file by task."""
     stack = module_up("record", dataset=folder / "demonstrations", **LOCK_STEP)
     files = {}
-    for task in TASKS:
+    for task in SEEDS:
         recording = graph.send(RecordEpisodes, "record_episodes", task=task, episodes=1, timeout=60.0)
         graph.call(ResetEpisode, "reset_episode", task=task, seed=SEEDS[task])
         graph.until(lambda goal=recording: goal.done, f"recording of {task}")
@@ -120,10 +122,10 @@ def unified(folder, graph, module_up, experts) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(graph, module_up, unified) -> Iterator[None]:
+def server(graph, module_up, unified) -> Iterator[Stack]:
     """The policy served next to a simulation in lock-step."""
     stack = module_up("serve", checkpoint=unified, **LOCK_STEP)
-    yield
+    yield stack
     assert stack.alive(), "the server has ended"
     stack.close()
 
@@ -257,6 +259,41 @@ def test_the_ask_command(graph, server):
     said = done.stdout + done.stderr
     assert "drawer-close" in said
     assert done.returncode == (0 if "SUCCEEDED" in said else 1), said
+
+
+@pytest.mark.timeout(600)
+def test_one_more_task_is_learned_into_the_served_policy_and_asked_without_a_restart(
+    folder, graph, server, recorded, unified, trainer_params
+):
+    """`learn --into` as a user calls it, with everything real: expert, assimilation, the server's change of policy."""
+    refused = graph.ask(ExecuteTask, "execute_task", task=LATER)
+    assert refused.outcome == Outcome.UNKNOWN_GOAL, refused.message
+    nodes = {pid for pid, command in server.processes().items() if "__node:=" in command}
+    assert len(nodes) == 2
+    command = [sys.executable, "-m", "polytask_bringup", "learn", LATER, "--into", unified, "--steps", "120"]
+    command += ["--demonstrations", recorded[LATER].parent, "--output", folder / "later"]
+    command += ["--settings", trainer_params.parent / "settings.yaml"]
+    taught = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=400)
+    assert taught.returncode == 0, taught.stdout + taught.stderr
+    assert f"knows {LATER}" in " ".join(taught.stdout.split())
+    assert load_checkpoint(unified)[1]["tasks"] == [*TASKS, LATER]
+    assert load_checkpoint(unified / "previous")[1]["tasks"] == list(TASKS)
+
+    def asked(understood: str, **goal: str) -> bool:
+        graph.call(ResetEpisode, "reset_episode", task=understood, seed=20_004)
+        result = graph.ask(ExecuteTask, "execute_task", **goal)
+        if result.outcome == Outcome.UNKNOWN_GOAL:
+            return False
+        assert result.outcome in (Outcome.SUCCEEDED, Outcome.TIMED_OUT), result.message
+        assert result.understood_task == understood
+        return True
+
+    graph.until(lambda: asked(LATER, task=LATER), "the new policy to be served")
+    assert asked(LATER, words="open the box")
+    for task in TASKS:
+        assert asked(task, task=task)
+    assert asked("drawer-close", words="push the drawer shut")
+    assert nodes <= server.processes().keys(), "something was started anew"
 
 
 def test_ctrl_c_in_mid_motion_stops_the_robot_and_tells_the_client(graph, module_up, unified):
