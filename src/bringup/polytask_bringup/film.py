@@ -46,5 +46,5 @@ def caption(policy: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     """What was asked; of an expert, which does one thing only and is not asked, what that is in words."""
     task, ways = result["task"], {"task": "by name", "image": "by a picture", "none": "no goal"}
     if policy["kind"] == "expert" or result["goal"] == "words":
-        return f"“{policy['instructions'][task][0]}”"
+        return f"“{policy['instructions'][task][0]}”" if policy["instructions"].get(task) else task
     return f"{ways[result['goal']]}: {task}"

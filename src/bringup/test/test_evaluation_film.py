@@ -77,6 +77,7 @@ def test_seven_tasks_are_in_two_rows_and_the_frame_says_how_each_ended(tmp_path)
 def test_what_was_asked_stands_above(kind, goal, said):
     policy = {"kind": kind, "instructions": {"pick": ["take it", "pick it up"]}}
     assert caption(policy, {"task": "pick", "goal": goal}) == said
+    assert caption({"kind": "expert", "instructions": {}}, {"task": "pick", "goal": "task"}) == "pick"
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "nowhere/film.gif"])
