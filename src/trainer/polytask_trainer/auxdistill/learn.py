@@ -113,23 +113,38 @@ def improve(
                 value, old_value[:, part], target[:, part], config.clip
             )
             loss = loss - config.entropy_weight * log_std.sum(-1).mean()  # the entropy, but for a constant
-            main = part[task[part] == 0]
-            if relevance is not None and len(main):
-                # The hidden states of the main task's own sequences serve the auxiliary tasks too: see RecurrentPolicy.
-                own = task[part] == 0
-                seen = features[:, own].flatten(0, 1)
-                with torch.no_grad():  # the stop-gradient
-                    others = [policy.action(seen, torch.full((len(seen),), i)) for i in range(1, len(config.tasks))]
-                    f = relevance.weigh(
-                        policy, rollout.observation[:, main].flatten(0, 1), seen, rollout.stage[:, main].flatten()
-                    )
+            own = task[part] == 0
+            if relevance is not None and own.any():
+                main = part[own]
+                observations, stages = rollout.observation[:, main].flatten(0, 1), rollout.stage[:, main].flatten()
                 ours = mean[:, own].flatten(0, 1), log_std[:, own].flatten(0, 1)
-                kl = torch.stack([losses.divergence(*ours, *other) for other in others], -1)
-                distillation = losses.distillation_loss(kl, f)
-                distilled.append(distillation.item())
-                loss = loss + weight * distillation
+                extra = distillation(policy, relevance, observations, stages, features[:, own].flatten(0, 1), ours)
+                distilled.append(extra.item())
+                loss = loss + weight * extra
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(policy.parameters(), config.max_gradient)
             optimizer.step()
     return {"distillation": sum(distilled) / max(1, len(distilled))}
+
+
+def distillation(
+    policy: RecurrentPolicy,
+    relevance: Relevance,
+    observations: torch.Tensor,
+    stages: torch.Tensor,
+    features: torch.Tensor,
+    ours: tuple[torch.Tensor, torch.Tensor],
+) -> torch.Tensor:
+    """AuxDistill's loss on N samples of the main task, of which what belongs to an auxiliary task learns nothing.
+
+    Observations (N, n), the oracle's stages int64 (N,), and mean and log standard deviation ``ours`` (N, k) of
+    π(· | s, main). The features (N, 2 hidden) of the main task's own sequences serve the auxiliary tasks too: see
+    RecurrentPolicy.
+    """
+    with torch.no_grad():  # the stop-gradient
+        tasks = range(1, policy.sizes["tasks"])
+        others = [policy.action(features, torch.full((len(features),), i)) for i in tasks]
+        f = relevance.weigh(policy, observations, features, stages)
+    kl = torch.stack([losses.divergence(*ours, *other) for other in others], -1)
+    return losses.distillation_loss(kl, f)
