@@ -137,7 +137,7 @@ def score_table(scores: Scores, columns: Mapping[str, str]) -> str:
 def verdict(what: str, found: Estimate | None, reached: bool, must: str) -> str:
     """A line that says whether a target was reached."""
     if found is None:
-        return f"- {what}: must be {must}; not measured yet"
+        return f"- {what}: must be {must}; not measured yet, or what it is compared with never succeeded"
     seeds = "one seed, so no interval" if found.seeds == 1 else f"{found.seeds} seeds"
     return f"- {what}: **{found}**, must be {must}: {'reached' if reached else 'missed'} ({seeds})"
 
