@@ -27,6 +27,18 @@ def test_what_is_ill_comes_with_a_remedy(monkeypatch, capsys):
     assert "unset FASTDDS_DEFAULT_PROFILES_FILE" in output
 
 
+def test_a_gpu_that_torch_does_not_find_is_ill(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(examination, "NVIDIA", tmp_path / "none")
+    finding = examination.accelerator()
+    assert finding.good
+    assert "computes on the CPU" in finding.text
+    monkeypatch.setattr(examination, "NVIDIA", tmp_path)
+    finding = examination.accelerator()
+    assert not finding.good
+    assert "finds no GPU" in finding.text
+
+
 def test_a_check_that_fails_itself_does_not_end_the_examination(monkeypatch, capsys):
     def broken() -> examination.Finding:
         raise OSError("oh")

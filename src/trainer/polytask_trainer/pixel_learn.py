@@ -19,6 +19,7 @@ from polytask_trainer.actors import Actors, Order, Stage
 from polytask_trainer.agents.drqv2 import DrQv2
 from polytask_trainer.auxiliary.replay import SteppedReplay
 from polytask_trainer.config import LearnConfig
+from polytask_trainer.device import device_name
 from polytask_trainer.episodes import Demonstration, Rollout
 from polytask_trainer.evaluate import training_seed
 from polytask_trainer.frame_store import FrameStore
@@ -88,6 +89,7 @@ class PixelLearner(Learner):
         if actor is None:
             return None
         agent = DrQv2(actor, shown, config.agent, self.pictures, config.seed)
+        self.log.device = device_name(agent.device)
         self._match(agent)
         sizes = (actor.state_size, actor.action_size)
         kind = SteppedReplay if self.pictures.auxiliary else PixelReplay

@@ -19,6 +19,8 @@ class ProgressLog:
 
     def __init__(self, folder: Path, total_steps: int, on_progress: Callable[[dict[str, Any]], None] | None) -> None:
         self._folder, self._total, self._callback = folder, total_steps, on_progress
+        self.device = ""
+        """What computes, where that is not always the CPU."""
         self._file: IO[str] | None = None
         self._last: dict[str, Any] = {}
         self._board: Any = None
@@ -70,7 +72,8 @@ class ProgressLog:
         if self._file is None:
             raise RuntimeError("resume() must be called before anything is written down")
         where = {"phase": phase, "episode": counters.episode, "step": counters.step}
-        self._file.write(json.dumps({**where, "seconds": round(counters.seconds, 2), **line}) + "\n")
+        what = {"seconds": round(counters.seconds, 2), **line, **({"device": self.device} if self.device else {})}
+        self._file.write(json.dumps({**where, **what}) + "\n")
         for name, value in curves.items():
             self._board.add_scalar(name, value, counters.step)
 

@@ -18,7 +18,7 @@ from polytask_robot_io.executors import run_node
 from polytask_sim_bridge.suites import SUITES
 from polytask_trainer.inputs import settings_file
 from polytask_trainer.jobs import POLYTASK, DistillJob, LearnJob
-from polytask_trainer.worker import GRACE, Ending, Worker
+from polytask_trainer.worker import Ending, Worker, grace
 
 if TYPE_CHECKING:
     from rclpy.action.server import ServerGoalHandle
@@ -95,7 +95,7 @@ class TrainerNode(Node):
         if work is None or work.worker is None:
             return
         work.worker.stop()
-        work.worker.join(GRACE + 1.0)
+        work.worker.join(grace(work.worker.job) + 1.0)
         end = time.monotonic() + CLOSING_TIME
         while self.executor and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)

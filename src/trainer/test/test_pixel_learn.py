@@ -69,6 +69,7 @@ def test_the_run_folder_holds_what_others_need(finished: Path) -> None:
     assert [line["episode"] for line in lines] == list(range(1, len(lines) + 1))
     for name in ("updates_per_s", "frames_per_s", "learner_busy", "actors_busy"):
         assert lines[-1][name] > 0.0
+    assert lines[-1]["device"] == "cpu"
     assert max(lines[-1]["learner_busy"], lines[-1]["actors_busy"]) <= 1.0
 
 

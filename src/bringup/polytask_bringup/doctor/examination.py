@@ -16,6 +16,7 @@ from pathlib import Path
 from polytask_bringup.commands.common import console
 
 PACKAGES = ("torch", "numpy", "mujoco", "gymnasium", "metaworld", "opencv-python-headless", "rosbags", "mcap")
+NVIDIA = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,23 @@ def machine() -> Finding:
     return Finding(True, text)
 
 
+def accelerator() -> Finding:
+    """Whether torch computes on a GPU, where there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        found = torch.cuda.get_device_properties(0)
+        return Finding(True, f"{found.name}, {found.total_memory / 1e9:.0f} GB; torch {torch.__version__}")
+    if NVIDIA.exists():
+        remedy = "rm -r .venv*, then run ./polytask again: it installs torch for the GPU; else look at the driver"
+        return Finding(False, f"there is an NVIDIA driver, but torch {torch.__version__} finds no GPU", remedy)
+    return Finding(True, f"none, torch {torch.__version__} computes on the CPU")
+
+
 CHECKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
     ("machine", machine),
     ("Python", python),
+    ("GPU", accelerator),
     ("ROS 2", ros),
     ("workspace", workspace),
     ("rendering", rendering),
