@@ -24,7 +24,7 @@ def asked(monkeypatch):
 
     def record(jobs, parallel=1):
         calls.append(list(jobs.values()))
-        return {title: {"steps": 1, "output": job.output} for title, job in jobs.items()}
+        return {title: {"steps": 1, "output": job.output, "message": ""} for title, job in jobs.items()}
 
     monkeypatch.setattr(learning, "run_all", record)
     return calls

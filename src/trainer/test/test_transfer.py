@@ -12,7 +12,8 @@ from polytask_trainer.experiments.run import execute
 def document(task, begins, seed, successes):
     """A run that was judged every 1000 steps, a few steps later."""
     curve = [{"step": 1000 * number + 7 * bool(number), "success": s} for number, s in enumerate(successes)]
-    config = {"task": task, "begins": begins, "every": 1000, "episodes": 25, "learn": {"steps": 3000, "agent": {"hidden": [16]}}}
+    learn = {"steps": 3000, "agent": {"hidden": [16]}}
+    config = {"task": task, "begins": begins, "every": 1000, "episodes": 25, "learn": learn}
     result = {"curve": curve, **({"goal": "reach"} if begins == transfer.WARM else {})}
     return {"title": f"{task} {begins}", "work": transfer.WORK, "config": config, "seed": seed, "result": result}
 
