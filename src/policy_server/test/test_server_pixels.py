@@ -24,6 +24,7 @@ TASKS = ("drawer-open", "drawer-close")
 SERVER = [sys.executable, "-m", "polytask_policy_server.policy_server_node"]
 SIMULATOR = [sys.executable, "-m", "polytask_sim_bridge.sim_bridge_node"]
 Result = ExecuteTask.Result
+SECONDS, RATE = 4.0, 20.0
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +90,17 @@ def test_commands_follow_within_the_period(start_server, make_robot, policy, tmp
     if replaced:
         thread.start()
     try:
-        answers, end = command_of(3, 4.0)
+        answers, end = command_of(3, SECONDS)
     finally:
         ended.set()
         if replaced:
             thread.join()
     assert saved >= 2 * replaced  # a busy disk writes fewer
     assert end.outcome == Result.TIMED_OUT, end.message
-    assert len(answers) > 40  # of 80; a busy simulator skips pictures
+    answered, expected = len({to_ns(m.observation_stamp) for m in answers}), round(SECONDS * RATE)
     delays = [(to_ns(m.header.stamp) - to_ns(m.observation_stamp)) * 1e-6 for m in answers]
-    print("observation stamp to command [ms], p50 and p99:", np.percentile(delays, [50, 99]))
-    assert np.percentile(delays, 99) < 50.0
+    print(f"{answered} of {expected} observations answered; from observation stamp to command [ms], p50 and p99:")
+    print(np.percentile(delays, [50, 99]))
+    # A simulator without the time for a picture skips it, so a busy machine shows here; the first one takes a while.
+    assert answered >= 0.95 * expected
+    assert np.percentile(delays, 99) < 1e3 / RATE
