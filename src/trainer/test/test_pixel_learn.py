@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import multiprocessing
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import toy_point
+from numpy.typing import NDArray
 from toy_sight import CAMERA, DESCRIPTION, SeenPoint, demonstration, small
 
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint
@@ -27,6 +29,7 @@ from polytask_trainer.evaluate import EVALUATION_SEEDS, evaluate, evaluation_see
 from polytask_trainer.learn import learn_expert
 from polytask_trainer.learner import LearnResult
 from polytask_trainer.pixel_replay import SeenStates
+from polytask_trainer.rewards.encoded import Watched
 
 
 def learn(output: Path, **options: Any) -> LearnResult:
@@ -151,6 +154,26 @@ def test_resumed_when_the_ring_of_frames_has_wrapped_it_gives_the_same_expert(
     learn(tmp_path / "whole", config=config)
     assert same(tmp_path / "resumed", tmp_path / "whole")
     assert len(SeenStates(tmp_path / "whole").states) < 200
+
+
+def test_a_refresh_of_the_target_encoder_changes_what_episodes_are_matched_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[NDArray[np.float32]] = []
+    match = pixel_learn.PixelLearner._match
+
+    def spy(self: Any, agent: Any) -> None:
+        match(self, agent)
+        shown = self._watched[0]
+        back = Watched(shown.states[::-1].copy(), shown.frames[::-1].copy())
+        found.append(copy.copy(self.matching)(back))
+
+    monkeypatch.setattr(pixel_learn.PixelLearner, "_match", spy)
+    pictures = {**asdict(small())["pictures"], "target_every": 100}
+    learn(tmp_path, config=small(pictures=pictures, steps=101))
+    begun, resumed, refreshed = found
+    assert np.array_equal(begun, resumed)
+    assert np.abs(refreshed / refreshed.mean() - resumed / resumed.mean()).max() > 1e-3  # whatever their scales are
 
 
 class SlowPoint(SeenPoint):
