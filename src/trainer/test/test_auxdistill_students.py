@@ -123,15 +123,16 @@ class Shown:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_what_was_taught_is_distilled_and_does_what_it_is_asked_in_words(tmp_path, monkeypatch):
     tasks = ("open-fridge", "open-cabinet")
     monkeypatch.setattr(students, "load_policy", lambda folder: (Shown(tasks), tasks))
     student = StudentConfig(
-        num_envs=24, steps=60, rounds=2, hidden=(64, 64), cloning=CloningConfig(steps=1500, batch_size=256)
+        num_envs=24, steps=100, rounds=2, hidden=(64, 64), cloning=CloningConfig(steps=2000, batch_size=256)
     )
     for task in tasks:
-        assert teach_expert(tmp_path, "pocket_house", task, tmp_path / task, student, episodes=10) >= 0.5
-    config = DistillConfig(steps=800, batch=256, hidden=(64, 64))
+        assert teach_expert(tmp_path, "pocket_house", task, tmp_path / task, student, episodes=10) >= 0.8
+    config = DistillConfig(steps=1500, batch=256, hidden=(64, 64))
     distill(config, [tmp_path / task for task in tasks], tmp_path / "one", encode=encode)
     policy = UnifiedPolicy.load(tmp_path / "one", text=Text())
     for task, other in (tasks, tasks[::-1]):
@@ -141,5 +142,5 @@ def test_what_was_taught_is_distilled_and_does_what_it_is_asked_in_words(tmp_pat
                 goal = policy.goal_from_words(policy.description.instructions[asked][0])
                 act = lambda state, goal=goal: policy.act(state, goal)  # noqa: E731
                 rates.append(evaluate(act, env, evaluation_seeds(10)).rate)
-        assert rates[0] >= 0.4
-        assert rates[1] <= 0.2
+        assert rates[0] >= 0.5
+        assert rates[1] <= rates[0] - 0.4
