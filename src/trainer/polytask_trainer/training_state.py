@@ -98,7 +98,8 @@ def load_training(
     agent.generator.set_state(tensors["generator"])
     if reward is not None:
         reward.scale = meta["reward_scale"]
-    return Counters(**{field.name: meta[field.name] for field in dataclasses.fields(Counters)})
+    # A state of an earlier version says nothing of updates that are owed: it was written between episodes.
+    return Counters(**{field.name: meta[field.name] for field in dataclasses.fields(Counters) if field.name in meta})
 
 
 def other_training(folder: Path) -> ResumeError:
