@@ -38,6 +38,8 @@ from polytask_trainer.trials import Matched, goal_pictures, mean_total, read_tri
 
 REACH = 50.0
 """Scales (5 m, 25 m/s, 25 rad) from the demonstrations' mean beyond which a state is a broken simulation's."""
+MIDST = 20.0
+"""s after which the state is saved at the earliest in the midst of an episode's updates, which are many and short."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ class Learner:
             counters.seconds = earlier + time.monotonic() - started
             if not counters.owed:
                 self._ended(agent, counters)
-            due = time.monotonic() - saved > config.checkpoint_seconds
+            seconds = max(config.checkpoint_seconds, MIDST) if counters.owed else config.checkpoint_seconds
+            due = time.monotonic() - saved > seconds
             due = due or (counters.step >= config.steps and not counters.owed)
             if due or counters.episode - last >= self.longest_unsaved:
                 save_training(self.training, agent, replay, self.matching, counters, self.identity)
