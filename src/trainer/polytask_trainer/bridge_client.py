@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from types import TracebackType
 from typing import Any
@@ -12,6 +13,8 @@ from rclpy.client import Client
 from polytask_interfaces.srv import ListTasks, ResetEpisode, StepEpisode
 from polytask_robot_io.executors import make_executor
 
+ASK_AGAIN = 2.0
+"""s after which what may be asked twice is asked again."""
 LOOK_AGAIN = 0.5
 """s between two looks at whether the simulator is still there."""
 
@@ -50,8 +53,12 @@ class BridgeClient:
             raise
 
     def list_tasks(self) -> ListTasks.Response:
-        """The simulator's suite, embodiment and tasks."""
-        return self._call(self._list, ListTasks.Request())
+        """The simulator's suite, embodiment and tasks.
+
+        It is the first thing that is asked, and asked again: what a simulator answers before it has found this client
+        is lost.
+        """
+        return self._call(self._list, ListTasks.Request(), again=ASK_AGAIN)
 
     def reset(self, request: ResetEpisode.Request) -> ResetEpisode.Response:
         """Start an episode. Raises BridgeError, also where the simulator refuses."""
@@ -80,11 +87,11 @@ class BridgeClient:
     ) -> None:
         self.close()
 
-    def _call(self, client: Client, request: Any) -> Any:
+    def _call(self, client: Client, request: Any, again: float = math.inf) -> Any:
         if not self._context.ok():
             raise BridgeError("the environment was closed")
-        future = client.call_async(request)
-        end = time.monotonic() + self._timeout
+        future, asked = client.call_async(request), time.monotonic()
+        end = asked + self._timeout
         while not future.done():
             self._executor.spin_once(timeout_sec=LOOK_AGAIN)
             if future.done():
@@ -98,6 +105,9 @@ class BridgeClient:
             if not client.service_is_ready():
                 client.remove_pending_request(future)
                 raise BridgeError(f"{self._gone(client)} any more")
+            if time.monotonic() > asked + again:
+                client.remove_pending_request(future)
+                future, asked = client.call_async(request), time.monotonic()
         return future.result()
 
     def _name(self, client: Client) -> str:

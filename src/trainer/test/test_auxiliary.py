@@ -226,9 +226,16 @@ def test_an_expert_that_sees_learns_with_them(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     pictures = {**asdict(small())["pictures"], "auxiliary": {"hidden": 8, "rate": 0.1}}
     config = small(pictures=pictures, steps=120)
-    assert learn_expert(config, SeenPoint, [demonstration()], DESCRIPTION, tmp_path).finished
+    reports: list[dict[str, Any]] = []
+
+    def learn(**also: Any) -> bool:
+        return learn_expert(config, SeenPoint, [demonstration()], DESCRIPTION, tmp_path, **also).finished
+
+    # Stopped shortly before its end, for only then is there a state to look at.
+    assert not learn(on_progress=reports.append, should_stop=lambda: bool(reports) and reports[-1]["step"] > 100)
     tensors, _ = load_checkpoint(tmp_path / "training", KIND)
     assert not torch.equal(tensors["auxiliary.weights.w"], torch.ones(5))
+    assert learn()
     assert ExpertPolicy.load(tmp_path).actor.encoder.feature == 8
 
 

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -22,19 +23,24 @@ def ros_domain(module_ros_domain):
     return module_ros_domain
 
 
-def start_bridge(namespace="", **parameters):
+@contextmanager
+def running_bridge(namespace="", **parameters):
+    """Run a simulator, which is killed in the end whatever happens: it would be seen by later tests of its domain."""
     parameters = {"pace": "service", "end_on_success": "false", "task": "drawer-open", **parameters}
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     command = ["python", "-m", "polytask_sim_bridge.sim_bridge_node", "--ros-args", *arguments]
-    return subprocess.Popen([*command, "-r", f"__ns:=/{namespace}"])
+    process = subprocess.Popen([*command, "-r", f"__ns:=/{namespace}"])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="module")
 def bridge(ros_domain):
-    process = start_bridge()
-    yield process
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=5)
+    with running_bridge() as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +128,9 @@ def test_somebody_else_at_the_simulator_is_noticed(pair):
 
 
 def test_simulator_that_ends_at_success_is_told_from_the_suite(ros_domain):
-    process = start_bridge("ending", end_on_success="true")
-    env, expert = TopicEnv("tabletop", "drawer-close", namespace="ending"), scripted_expert("tabletop", "drawer-close")
-    try:
+    with running_bridge("ending", end_on_success="true"):
+        env = TopicEnv("tabletop", "drawer-close", namespace="ending")
+        expert = scripted_expert("tabletop", "drawer-close")
         observation, success = env.reset(seed=0)[0], False
         while not success:
             observation, _, _, truncated, info = env.step(expert(observation["state"]))
@@ -132,9 +138,7 @@ def test_simulator_that_ends_at_success_is_told_from_the_suite(ros_domain):
         assert not truncated
         with pytest.raises(BridgeError, match="end_on_success:=false"):
             env.step(np.zeros(4, np.float32))
-    finally:
         env.close()
-        process.kill()
 
 
 def test_wrong_suite_and_missing_simulator_are_told_apart(bridge):
@@ -147,17 +151,15 @@ def test_wrong_suite_and_missing_simulator_are_told_apart(bridge):
 
 
 def test_simulator_killed_or_frozen_in_mid_episode_raises_soon():
-    process = start_bridge("doomed")
-    env = TopicEnv("tabletop", "reach", namespace="doomed", timeout=20.0)
-    env._bridge._timeout = 3.0
-    env.reset(seed=0)
-    process.send_signal(signal.SIGSTOP)
-    began = time.monotonic()
-    with pytest.raises(BridgeError, match="did not answer within 3 s"):
-        env.step(np.zeros(4, np.float32))
-    assert time.monotonic() - began < 4
-    process.kill()
-    process.wait()
+    with running_bridge("doomed") as process:
+        env = TopicEnv("tabletop", "reach", namespace="doomed", timeout=20.0)
+        env._bridge._timeout = 3.0
+        env.reset(seed=0)
+        process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(BridgeError, match="did not answer within 3 s"):
+            env.step(np.zeros(4, np.float32))
+        assert time.monotonic() - began < 4
     with pytest.raises(BridgeError):
         env.reset(seed=0)
     env.close()
