@@ -20,8 +20,8 @@ from polytask_policy.goal_networks import PICTURE_SIZE
 from polytask_policy.pictures import picture_fault, shrink
 from polytask_trainer.distill_frames import Frames, joined
 
-CHUNK = 1 << 16
-"""States that an expert is shown at a time."""
+STATES_AT_ONCE = 1 << 16
+"""That an expert is shown."""
 SPREAD = 256
 """Samples of which the frames tell replays apart."""
 SentenceEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -143,7 +143,7 @@ def read_lesson(folder: Path) -> tuple[Description, Lesson]:
             raise DistillError(f"the frames of {folder} cannot be read: {error}") from None
     pictures = (shrink(read_pictures(folder), size) * 255).round().to(torch.uint8)
     if frames is None:
-        parts = np.split(states, range(CHUNK, len(states), CHUNK))
+        parts = np.split(states, range(STATES_AT_ONCE, len(states), STATES_AT_ONCE))
         actions = np.concatenate([expert.act(part) for part in parts])
         source = _digest(expert.task.encode(), states, actions, pictures.numpy())
     else:

@@ -21,6 +21,7 @@ from polytask_trainer.device import device_name, torch_device
 from polytask_trainer.distill_batch import Batch, draw_batch, task_of_row
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import TeachingData
+from polytask_trainer.progress import LOG
 from polytask_trainer.training_state import load_moments, moments, under
 
 RESUME_KIND = "distillation"
@@ -121,7 +122,7 @@ def teach(
     optimizer = torch.optim.AdamW(student.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     training = output / "training"
     step = _resume(training, fingerprint, student, optimizer)
-    log = output / "progress.jsonl"
+    log = output / LOG
     _truncate_log(log, step)
     losses: list[Tensor] = []
     loss = math.nan

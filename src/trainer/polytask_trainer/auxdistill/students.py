@@ -130,10 +130,10 @@ def learn_experts(
         except TeachingError:
             failed.append(task)
     if failed:
-        taught = ", ".join(task for task in config.tasks if task not in failed) or "no task"
+        others = ", ".join(task for task in config.tasks if task not in failed) or "no task"
         raise TeachingError(
             f"no expert of {', '.join(failed)}: students of the policy in {recurrent} never succeeded. Learn for more "
-            f"steps, or with another seed, in another output folder. In {output} there are experts of {taught}"
+            f"steps, or with another seed, in another output folder. In {output} there are experts of {others}"
         )
     return done
 
