@@ -6,7 +6,9 @@ import mmap
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 RESIDENT = 512 << 20
 """Bytes that a process touches before it gives the pages back (the kernel keeps them as cache as long as it likes)."""
@@ -53,6 +55,10 @@ class FrameStore:
             self._touched = 0
 
 
-def stacked(first: NDArray[np.int64], place: NDArray[np.int64], stack: int) -> NDArray[np.int64]:
-    """Places (B, stack) of the frames that end at ``place`` (B,), oldest first, none before the episode's ``first``."""
-    return np.maximum(place[:, None] - np.arange(stack - 1, -1, -1), first[:, None])
+def stacked(first: Tensor, place: Tensor, stack: int) -> Tensor:
+    """Places (B, stack) of the frames that end at ``place`` (B,), oldest first, none before the episode's ``first``.
+
+    All int64, on one device.
+    """
+    back = torch.arange(stack - 1, -1, -1, device=place.device)
+    return torch.maximum(place[:, None] - back, first[:, None])

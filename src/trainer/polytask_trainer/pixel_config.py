@@ -41,7 +41,7 @@ class PictureConfig:
     bf16: bool = False
     """The encoder in bfloat16 (its weights, and all else, in float32): a third of the time, also on a recent CPU."""
     compiled: bool = False
-    """Encoder and critics through torch.compile."""
+    """Encoder and critics through torch.compile; on a GPU each update as one CUDA graph (not with ``auxiliary``)."""
     auxiliary: AuxiliaryConfig | None = None
     """Losses that train the encoder beside the critics'; without it, none."""
 

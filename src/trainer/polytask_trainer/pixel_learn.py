@@ -93,7 +93,8 @@ class PixelLearner(Learner):
         self._match(agent)
         sizes = (actor.state_size, actor.action_size)
         kind = SteppedReplay if self.pictures.auxiliary else PixelReplay
-        replay = kind(self._store, self._ring, MARGIN, sizes, stack, config.agent.n_step, config.agent.gamma)
+        returns = (config.agent.n_step, config.agent.gamma)
+        replay = kind(self._store, self._ring, MARGIN, sizes, stack, *returns, agent.device)
         stage = Stage(
             self.env_factory, self.seen, agent.acting, self._store_shape, self.horizon, (self._centre, self._reach)
         )

@@ -28,6 +28,9 @@ class PixelReplay:
 
     Of these the newest ``ring - margin`` are sampled. The others may be overwritten: they are the room in
     which actors write, and in which a resumed training repeats what it had done since its state was saved.
+
+    On a GPU everything is there, the frames once more than in the store: to read a batch of the papers' size from the
+    file takes ten times as long as the update that it is for.
     """
 
     def __init__(
@@ -39,8 +42,9 @@ class PixelReplay:
         stack: int,
         n_step: int,
         gamma: float,
+        device: torch.device | None = None,
     ) -> None:
-        """``sizes`` are those of state and action."""
+        """``sizes`` are those of state and action; batches are made on ``device``, by default the CPU."""
         if not 0 < margin < ring <= store.slots:
             raise ValueError(f"a ring of {ring} episodes with a margin of {margin}, in {store.slots} slots")
         self.store, self.ring, self.margin, self.stack, self.n_step, self.gamma = (
@@ -53,11 +57,16 @@ class PixelReplay:
         )
         self.episodes = 0
         """Episodes added so far."""
+        self._device = device or torch.device("cpu")
         rows, steps = ring, store.length - 1
-        self._states = torch.zeros(rows, steps + 1, sizes[0])
-        self._actions = torch.zeros(rows, steps, sizes[1])
-        self._rewards = torch.zeros(rows, steps)
-        self._lengths = torch.zeros(rows, dtype=torch.int64)
+        self._states = torch.zeros(rows, steps + 1, sizes[0], device=self._device)
+        self._actions = torch.zeros(rows, steps, sizes[1], device=self._device)
+        self._rewards = torch.zeros(rows, steps, device=self._device)
+        self._lengths = torch.zeros(rows, dtype=torch.int64, device=self._device)
+        self._frames: Tensor | None = None
+        if self._device.type == "cuda":
+            shape = (rows * store.length, *store.frames.shape[1:])
+            self._frames = torch.empty(shape, dtype=torch.uint8, device=self._device)
 
     @property
     def kept(self) -> range:
@@ -75,16 +84,31 @@ class PixelReplay:
         self._rewards[slot, :steps] = torch.from_numpy(rewards)
         self._lengths[slot] = steps
         self.episodes += 1
+        self._bring(slot)
+        self._count()
+
+    def _bring(self, slot: int) -> None:
+        """Copy an episode's frames to where they are sampled, if that is not the store."""
+        if self._frames is not None:
+            places = np.arange(slot * self.store.length, (slot + 1) * self.store.length)
+            self._frames[places[0] : places[-1] + 1] = torch.from_numpy(self.store.read(places)).to(self._device)
+
+    def _count(self) -> None:
+        """Number the transitions that are sampled: of each slot of theirs, the first number and the one after it."""
+        self._slots = torch.tensor(self.kept, device=self._device) % self.ring
+        self._ends = self._lengths[self._slots].cumsum(0)
+        self._begins = self._ends - self._lengths[self._slots]
+        self._total = int(self._ends[-1])
 
     def sample(self, batch_size: int, generator: torch.Generator) -> PixelBatch:
         """Draw transitions uniformly, with replacement. Returns and discounts are those of :class:`Replay`."""
         slot, t = self._drawn(batch_size, generator)
-        covered = torch.minimum(self._lengths[slot] - t, torch.tensor(self.n_step))
+        covered = (self._lengths[slot] - t).clamp(max=self.n_step)
         # Rewards after an episode's end are zero.
-        reach = t[:, None] + torch.arange(self.n_step)
-        rewards = self._rewards[slot[:, None], reach.clamp(max=self._rewards.shape[1] - 1)]
-        rewards = torch.where(torch.arange(self.n_step) < covered[:, None], rewards, 0.0)
-        reward = (rewards * self.gamma ** torch.arange(self.n_step)).sum(1)
+        ahead = torch.arange(self.n_step, device=self._device)
+        rewards = self._rewards[slot[:, None], (t[:, None] + ahead).clamp(max=self._rewards.shape[1] - 1)]
+        rewards = torch.where(ahead < covered[:, None], rewards, 0.0)
+        reward = (rewards * self.gamma**ahead).sum(1)
         pictures, next_pictures = self._pictures(slot, t), self._pictures(slot, t + covered)
         return PixelBatch(
             self._states[slot, t],
@@ -98,16 +122,18 @@ class PixelReplay:
 
     def _drawn(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Slots and steps (B,) of transitions, uniformly."""
-        slots = torch.tensor(self.kept) % self.ring
-        ends = self._lengths[slots].cumsum(0)
-        drawn = torch.randint(int(ends[-1]), (batch_size,), generator=generator)
-        which = torch.searchsorted(ends, drawn, right=True)
-        return slots[which], drawn - (ends - self._lengths[slots])[which]
+        drawn = torch.randint(self._total, (batch_size,), generator=generator, device=self._device)
+        which = torch.searchsorted(self._ends, drawn, right=True)
+        return self._slots[which], drawn - self._begins[which]
 
     def _pictures(self, slot: Tensor, t: Tensor) -> Tensor:
-        first = (slot * self.store.length).numpy()
-        frames = self.store.read(stacked(first, first + t.numpy(), self.stack))
-        return torch.from_numpy(frames).flatten(1, 2)
+        first = slot * self.store.length
+        places = stacked(first, first + t, self.stack)
+        if self._frames is None:
+            frames = torch.from_numpy(self.store.read(places.numpy()))
+        else:
+            frames = self._frames.index_select(0, places.flatten()).unflatten(0, places.shape)
+        return frames.flatten(1, 2)
 
     def export(self) -> dict[str, NDArray[Any]]:
         """What distillation needs beside the frames, see :class:`SeenStates`: one row per step.
@@ -115,14 +141,14 @@ class PixelReplay:
         ``states`` float32 (N, n); ``place`` int64 (N,) of the newest frame, ``first`` of its episode's first one; and
         ``shape``: slots, length and size of the frame store, and the stack.
         """
-        slots = torch.tensor(self.kept) % self.ring
-        steps = torch.arange(self._actions.shape[1])
-        slot, t = torch.nonzero(steps < self._lengths[slots][:, None], as_tuple=True)
-        first = (slots[slot] * self.store.length).numpy()
+        steps = torch.arange(self._actions.shape[1], device=self._device)
+        slot, t = torch.nonzero(steps < self._lengths[self._slots][:, None], as_tuple=True)
+        slot = self._slots[slot]
+        first = slot * self.store.length
         return {
-            "states": self._states[slots[slot], t].numpy(),
-            "first": first,
-            "place": first + t.numpy(),
+            "states": self._states[slot, t].cpu().numpy(),
+            "first": first.cpu().numpy(),
+            "place": (first + t).cpu().numpy(),
             "shape": np.array([self.store.slots, self.store.length, self.store.size, self.stack]),
         }
 
@@ -138,6 +164,10 @@ class PixelReplay:
         for name, values in tensors.items():
             if name != "episodes":
                 getattr(self, f"_{name}")[: len(values)] = values
+        for slot in range(min(self.episodes, self.ring)):
+            self._bring(slot)
+        if self.episodes:
+            self._count()
 
 
 class SeenStates:
@@ -149,7 +179,7 @@ class SeenStates:
             self.states: NDArray[np.float32] = file["states"]
             """(N, n)."""
             slots, length, size, stack = (int(value) for value in file["shape"])
-            self.places = stacked(file["first"], file["place"], stack)
+            self.places = stacked(torch.from_numpy(file["first"]), torch.from_numpy(file["place"]), stack).numpy()
             """int64 (N, stack) in the frame store: the stack of each state, oldest first."""
         if not (folder / "frames.u8").is_file():
             raise ValueError(f"{folder} lacks frames.u8, the frames of its replay")

@@ -95,11 +95,16 @@ def load_training(
     for name in _OPTIMIZERS:
         load_moments(getattr(agent, name), under(tensors, name))
     replay.from_tensors(under(tensors, "replay"))
-    agent.generator.set_state(tensors["generator"])
     if reward is not None:
         reward.scale = meta["reward_scale"]
     # A state of an earlier version says nothing of updates that are owed: it was written between episodes.
-    return Counters(**{field.name: meta[field.name] for field in dataclasses.fields(Counters) if field.name in meta})
+    known = {field.name: meta[field.name] for field in dataclasses.fields(Counters) if field.name in meta}
+    counters = Counters(**known)
+    if len(tensors["generator"]) == len(agent.generator.get_state()):
+        agent.generator.set_state(tensors["generator"])
+    else:  # a GPU's, and there is none here, or the other way round
+        agent.generator.manual_seed(agent.generator.initial_seed() + counters.updates)
+    return counters
 
 
 def other_training(folder: Path) -> ResumeError:

@@ -14,22 +14,24 @@ from polytask_policy.description import Pictures
 from polytask_policy.pixel_networks import PixelActor
 from polytask_trainer.agents.ddpg import AgentConfig
 from polytask_trainer.agents.drqv2 import DrQv2, Seen, random_shift
+from polytask_trainer.agents.graphed import WARM_UP
 from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.pixel_replay import PixelBatch
 
 SIZE = 16
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
 def pictures(count: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 3, SIZE, SIZE)).astype(np.uint8))
 
 
-def agent(**options: Any) -> DrQv2:
+def agent(device: str = "cpu", **options: Any) -> DrQv2:
     torch.manual_seed(0)
     actor = PixelActor(Pictures("camera", SIZE, 1), 2, 1, (16,), 8)
     shown = Seen(np.zeros((4, 2), np.float32), pictures(4).numpy(), np.zeros((4, 1), np.float32))
     config = AgentConfig(hidden=(16,), batch_size=8, learning_rate=1e-3, action_copies=3)
-    return DrQv2(actor, shown, config, PictureConfig(size=SIZE, stack=1, device="cpu", **options), seed=0)
+    return DrQv2(actor, shown, config, PictureConfig(size=SIZE, stack=1, device=device, **options), seed=0)  # type: ignore[arg-type]
 
 
 def batch() -> PixelBatch:
@@ -37,9 +39,9 @@ def batch() -> PixelBatch:
     return PixelBatch(torch.zeros(8, 2), torch.ones(8, 1), one, one, torch.zeros(8, 2), pictures(8), pictures(8))
 
 
-def test_pictures_are_shifted_by_whole_pixels_and_edges_repeated() -> None:
+def test_pictures_are_shifted_by_whole_pixels_and_edges_repeated(device: str) -> None:
     shown = pictures(1).expand(64, -1, -1, -1)
-    moved = random_shift(shown, torch.Generator().manual_seed(0))
+    moved = random_shift(shown.to(device), torch.Generator(device).manual_seed(0)).cpu()
     padded = functional.pad(shown[:1].float(), (1, 1, 1, 1), mode="replicate").to(torch.uint8)[0]
     windows = {(y, x): padded[:, y : y + SIZE, x : x + SIZE] for y in range(3) for x in range(3)}
     found = [[place for place, window in windows.items() if torch.equal(window, one)] for one in moved]
@@ -57,8 +59,9 @@ def test_the_encoder_learns_from_the_critics_alone() -> None:
     assert all(torch.equal(after[name], without_actor[name]) for name in after)
 
 
-def test_critics_learn_the_value_from_pictures() -> None:
-    learner, shown = agent(), batch()
+@pytest.mark.parametrize("compiled", [False, True])
+def test_critics_learn_the_value_from_pictures(device: str, compiled: bool) -> None:
+    learner, shown = agent(device, compiled=compiled), batch()
     bright = torch.arange(8) % 2
     shown = PixelBatch(
         **{**vars(shown), "pictures": (255 * bright[:, None, None, None]).expand(-1, 3, SIZE, SIZE).to(torch.uint8)}
@@ -66,29 +69,49 @@ def test_critics_learn_the_value_from_pictures() -> None:
     shown = PixelBatch(**{**vars(shown), "reward": bright.float(), "discount": torch.zeros(8)})
     for _ in range(150):
         learner.update(shown, train_actor=False)
-    q = learner.critic(learner.actor.see(shown.state, shown.pictures), shown.action)
+    state, seen, action = (part.to(device) for part in (shown.state, shown.pictures, shown.action))
+    q = learner.critic(learner.actor.see(state, seen), action).cpu()
     assert torch.allclose(q, bright.float().expand(2, -1), atol=0.15)
 
 
-def test_actors_get_the_weights_of_their_episode() -> None:
-    learner = agent(actors=2)
+def test_actors_get_the_weights_of_their_episode(device: str) -> None:
+    learner = agent(device, actors=2)
     assert len(learner.acting) == 3
     learner.update(batch())
     learner.publish(4)
     fresh, stale = learner.acting[1].state_dict(), learner.acting[0].state_dict()
-    assert all(torch.equal(fresh[name], value) for name, value in learner.actor.state_dict().items())
+    assert all(torch.equal(fresh[name], value.cpu()) for name, value in learner.actor.state_dict().items())
     assert any(not torch.equal(stale[name], value) for name, value in fresh.items())
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_half_precision_and_compilation_learn_alike(compiled: bool) -> None:
-    plain, quick = agent(), agent(bf16=True, compiled=compiled)
+def test_half_precision_and_compilation_learn_alike(device: str, compiled: bool) -> None:
+    plain, quick = agent(device), agent(device, bf16=True, compiled=compiled)
     assert list(plain.actor.state_dict()) == list(quick.actor.state_dict())
     for _ in range(3):
         one, other = plain.update(batch()), quick.update(batch())
     for name, value in one.items():
         assert float(other[name]) == pytest.approx(float(value), rel=0.1, abs=0.1)
     assert all(value.dtype == torch.float32 for value in quick.actor.state_dict().values())
+
+
+@on_gpu
+def test_played_back_updates_are_those_that_were_called() -> None:
+    """With the critics alone, then the actor too: the same numbers are drawn, and other ones each time."""
+    called, played = agent("cuda"), agent("cuda", compiled=True)
+    called._graphs.clear()
+    course = [False] * (WARM_UP + 3) + [True] * (WARM_UP + 5)
+    losses = []
+    for learns in course:
+        one, other = called.update(batch(), learns), played.update(batch(), learns)
+        assert list(one) == list(other)
+        losses.append([float(value) for value in other.values()])
+        assert losses[-1] == pytest.approx([float(value) for value in one.values()], rel=0.02, abs=0.02)
+    assert all(graphed._graph is not None for graphed in played._graphs.values())
+    assert len({loss[0] for loss in losses}) == len(course)
+    for name, value in called.actor.state_dict().items():
+        assert torch.allclose(value, played.actor.state_dict()[name], atol=0.02), name
+    assert torch.equal(called.generator.get_state(), played.generator.get_state())
 
 
 def test_the_device_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from toy_sight import small
 
 from polytask_trainer import parallel_benchmark, pixel_benchmark
 from polytask_trainer.agents.drqv2 import DrQv2
-from polytask_trainer.pixel_benchmark import Textbook, measure_frames, measure_sampling, measure_update
+from polytask_trainer.pixel_benchmark import measure_frames, measure_sampling, measure_update
+from polytask_trainer.pixel_textbook import Textbook
 
 
 @pytest.fixture(autouse=True)

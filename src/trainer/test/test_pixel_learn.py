@@ -20,7 +20,7 @@ import toy_point
 from numpy.typing import NDArray
 from toy_sight import CAMERA, DESCRIPTION, SeenPoint, demonstration, small
 
-from polytask_policy.checkpoint import has_checkpoint, load_checkpoint
+from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.view import View
 from polytask_trainer import actors, pixel_learn
@@ -213,14 +213,30 @@ def test_killed_it_resumes_to_the_same_expert_and_its_processes_end(finished: Pa
 
 
 @pytest.mark.slow
-def test_pictures_alone_do_with_all_that_a_gpu_is_asked_for(tmp_path: Path) -> None:
-    """As in pixels-84, in small: no state, two actors, half precision, captured graphs."""
-    pictures = {**asdict(small())["pictures"], "state": (), "stack": 3, "actors": 2, "bf16": True, "compiled": True}
-    assert learn(tmp_path, config=small(pictures=pictures, steps=160)).finished
+def test_pictures_alone_do_with_all_that_a_gpu_is_asked_for(tmp_path: Path, device: str) -> None:
+    """As in pixels-84, in small and in two pieces: no state, two actors, half precision, captured graphs."""
+    as_there = {"state": (), "stack": 3, "actors": 2, "bf16": True, "compiled": True, "device": device}
+    config = small(pictures={**asdict(small())["pictures"], **as_there}, steps=160)
+    told = list[dict[str, Any]]()
+    first = learn(tmp_path, config=config, on_progress=told.append, should_stop=lambda: len(told) == 6)
+    assert not first.finished
+    assert learn(tmp_path, config=config).finished
+    lines = [json.loads(line) for line in (tmp_path / "progress.jsonl").open()]
+    assert [line["episode"] for line in lines] == list(range(1, len(lines) + 1))
+    assert (lines[-1]["device"] == "cpu") == (device == "cpu")
     seen = SeenStates(tmp_path)
     assert seen.states.shape[1] == 0
     actions = ExpertPolicy.load(tmp_path).act(seen.states[:2], seen.pictures(np.arange(2)))
     assert np.isfinite(actions).all()
+
+
+def test_a_training_goes_on_on_another_kind_of_device(tmp_path: Path) -> None:
+    told = list[dict[str, Any]]()
+    assert not learn(tmp_path, on_progress=told.append, should_stop=lambda: len(told) == 4).finished
+    tensors, meta = load_checkpoint(tmp_path / "training")
+    tensors["generator"] = torch.zeros(16, dtype=torch.uint8)  # as long as a GPU's
+    save_checkpoint(tmp_path / "training", tensors, meta)
+    assert learn(tmp_path).finished
 
 
 class Broken(SeenPoint):

@@ -15,7 +15,7 @@ from polytask_policy.description import Pictures
 from polytask_policy.view import FrameStack
 from polytask_trainer import frame_store
 from polytask_trainer.frame_store import FrameStore
-from polytask_trainer.pixel_replay import PixelReplay, SeenStates
+from polytask_trainer.pixel_replay import PixelBatch, PixelReplay, SeenStates
 from polytask_trainer.trials import write_npz
 
 SIZE, HORIZON, STACK, N_STEP, GAMMA = 6, 12, 3, 3, 0.9
@@ -35,11 +35,15 @@ def episodes(count: int) -> list[Episode]:
     return found
 
 
-def filled(folder: Path, shown: list[Episode], ring: int, margin: int) -> PixelReplay:
+def replay_of(folder: Path, ring: int, margin: int, device: str = "cpu") -> PixelReplay:
     store = FrameStore(folder / "frames.u8", ring, HORIZON + 1, SIZE)
-    replay = PixelReplay(store, ring, margin, (1, 2), STACK, N_STEP, GAMMA)
+    return PixelReplay(store, ring, margin, (1, 2), STACK, N_STEP, GAMMA, torch.device(device))
+
+
+def filled(folder: Path, shown: list[Episode], ring: int, margin: int, device: str = "cpu") -> PixelReplay:
+    replay = replay_of(folder, ring, margin, device)
     for number, (frames, *rest) in enumerate(shown):
-        store.write(number % ring, frames)
+        replay.store.write(number % ring, frames)
         replay.add(*rest)
     return replay
 
@@ -62,14 +66,16 @@ def naive(
 
 
 @pytest.mark.parametrize("count", [5, 40], ids=["ring not full", "wrapped"])
-def test_samples_equal_those_of_a_naive_buffer(tmp_path: Path, count: int) -> None:
+def test_samples_equal_those_of_a_naive_buffer(tmp_path: Path, count: int, device: str) -> None:
     shown = episodes(count)
-    replay = filled(tmp_path, shown, ring=16, margin=4)
+    replay = filled(tmp_path, shown, ring=16, margin=4, device=device)
     known = naive(shown[-12:])
     seen = set()
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
     for _ in range(30):
-        batch = replay.sample(64, generator)
+        drawn = replay.sample(64, generator)
+        assert {part.device.type for part in vars(drawn).values()} == {device}
+        batch = PixelBatch(*(part.cpu() for part in vars(drawn).values()))
         for row in range(64):
             state = float(batch.state[row])
             stack, next_stack, action, total, discount, next_state = known[state]
@@ -83,9 +89,9 @@ def test_samples_equal_those_of_a_naive_buffer(tmp_path: Path, count: int) -> No
     assert seen == set(known)  # uniform: in 1,920 draws none of about 110 is left out
 
 
-def test_what_distillation_reads_is_what_was_seen(tmp_path: Path) -> None:
+def test_what_distillation_reads_is_what_was_seen(tmp_path: Path, device: str) -> None:
     shown = episodes(20)
-    replay = filled(tmp_path, shown, ring=16, margin=4)
+    replay = filled(tmp_path, shown, ring=16, margin=4, device=device)
     write_npz(tmp_path / "replay.npz", **replay.export())
     read, known = SeenStates(tmp_path), naive(shown[-12:])
     assert sorted(read.states[:, 0]) == sorted(known)
@@ -94,11 +100,11 @@ def test_what_distillation_reads_is_what_was_seen(tmp_path: Path) -> None:
         assert np.array_equal(stack, known[float(state)][0])
 
 
-def test_a_resumed_replay_samples_the_same(tmp_path: Path) -> None:
-    replay = filled(tmp_path, episodes(40), ring=16, margin=4)
-    again = PixelReplay(FrameStore(tmp_path / "frames.u8", 16, HORIZON + 1, SIZE), 16, 4, (1, 2), STACK, N_STEP, GAMMA)
-    again.from_tensors(replay.to_tensors())
-    one, other = (each.sample(32, torch.Generator().manual_seed(1)) for each in (replay, again))
+def test_a_resumed_replay_samples_the_same(tmp_path: Path, device: str) -> None:
+    replay = filled(tmp_path, episodes(40), ring=16, margin=4, device=device)
+    again = replay_of(tmp_path, 16, 4, device)
+    again.from_tensors({name: part.cpu() for name, part in replay.to_tensors().items()})
+    one, other = (each.sample(32, torch.Generator(device).manual_seed(1)) for each in (replay, again))
     assert all(torch.equal(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
 
 

@@ -5,59 +5,55 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from polytask_bringup import benchmarks
 from polytask_bringup.commands.common import console, fail
 
-FRAMES_DISK = 3.2e9
-"""Bytes that ``frames`` writes."""
 
+class Part(str, Enum):
+    """What can be measured, called as the functions of ``benchmarks``."""
 
-@dataclass(frozen=True)
-class Ratio:
-    """One line: how many times quicker (or what share of the speed) ``what`` is."""
-
-    what: str
-    against: str
-    value: float
-    detail: str
+    control = "control"
+    pictures = "pictures"
+    batches = "batches"
+    transport = "transport"
+    policy = "policy"
+    pixels = "pixels"
+    frames = "frames"
+    parallel = "parallel"
 
 
 def bench(
+    parts: Annotated[list[Part] | None, typer.Argument(help="Only these; all when none is named.")] = None,
     output: Annotated[Path | None, typer.Option(help="JSON file for the ratios and what they were made from.")] = None,
 ) -> None:
     """Measure how quick the parts are: control through ROS, pictures, optimal transport, the policy, learning.
 
-    It takes some three minutes. Each line is a ratio of two speeds measured in turns, since what a machine does in
-    a second says little about another, or about the same one when it is busy.
+    All take some three minutes. Each line is a ratio of two speeds measured in turns, since what a machine does in
+    a second says little about another, or about the same one when it is busy. pixels is measured on a GPU where there
+    is one.
     """
     if output is not None and not output.absolute().parent.is_dir():
         fail(f"there is no folder {output.absolute().parent} to write {output.name} into")
-    ratios: list[Ratio] = []
+    ratios: list[benchmarks.Ratio] = []
     raw: dict[str, Any] = {}
-    parts: dict[str, Callable[[], tuple[list[Ratio], Any]]] = {
-        "control through ROS": control,
-        "pictures": pictures,
-        "suites in batches": batches,
-        "optimal transport": transport,
-        "policy": policy,
-        "learning from pixels": pixels,
-        "frames of a training": frames,
-        "two experts at once": parallel,
-    }
     began = time.monotonic()
     with console.status("") as status:
-        for name, measure in parts.items():
-            status.update(f"measuring: {name}")
-            found, raw[name] = measure()
+        for part in parts or Part:
+            status.update(f"measuring: {part.value}")
+            try:
+                found, raw[part.value] = getattr(benchmarks, part.value)()
+            except benchmarks.NotMeasured as reason:
+                console.print(f"{part.value}: not measured, {reason}")
+                continue
             ratios += found
     table = Table("ratio", "what", "against", "measured", box=None)
     for ratio in ratios:
@@ -71,172 +67,6 @@ def bench(
         temporary = output.with_name(f".{output.name}.tmp")
         temporary.write_text(json.dumps(content, indent=1) + "\n")
         os.replace(temporary, output)
-
-
-def control() -> tuple[list[Ratio], Any]:
-    """Control steps through ROS, over topics in lock-step and by service, against stepping in process."""
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
-
-    from polytask_bringup.demo.jobs import DOMAINS, FIRST_DOMAIN
-    from polytask_sim_bridge.benchmark import measure
-
-    # Nodes that run already are not to be mistaken for those that are measured.
-    os.environ["ROS_DOMAIN_ID"] = str(FIRST_DOMAIN + os.getpid() % DOMAINS)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        rows = measure(episodes=6, steps=90)
-    finally:
-        rclpy.try_shutdown()
-    names = {"lock_step": "control steps over topics, in lock-step", "service": "control steps by step_episode"}
-    return [
-        Ratio(
-            name,
-            "the same steps in process",
-            rows[way]["ratio"],
-            f"{rows[way]['steps_per_second']:.0f}/s through ROS; states {'equal' if rows[way]['same'] else 'DIFFER'}",
-        )
-        for way, name in names.items()
-    ], rows
-
-
-def pictures() -> tuple[list[Ratio], Any]:
-    """Pictures in software, with our settings and with MuJoCo's."""
-    from polytask_sim_bridge.suites.rendering_benchmark import measure
-
-    rates = measure()
-    detail = f"{rates['ours']:.0f}/s and {rates['default']:.0f}/s"
-    return [Ratio("pictures of 84x84", "MuJoCo's default settings", rates["ratio"], detail)], rates
-
-
-def batches() -> tuple[list[Ratio], Any]:
-    """Suites that step in batches: many environments together, and as many one after another."""
-    from polytask_sim_bridge.suites.batch_benchmark import SIZE, measure
-
-    found = {suite: measure(suite) for suite in ("maze", "pocket_house")}
-    return [
-        Ratio(
-            f"steps of {SIZE} {suite} environments together",
-            "one after another",
-            rates["ratio"],
-            f"{rates['together']:,.0f}/s and {rates['alone']:,.0f}/s of one core",
-        )
-        for suite, rates in found.items()
-    ], found
-
-
-def transport() -> tuple[list[Ratio], Any]:
-    """Optimal transport plans of matching rewards, by our batched solver and by POT's."""
-    import torch
-
-    from polytask_trainer.benchmark import TOLERANCE, measure
-
-    torch.set_num_threads(1)
-    result = measure()
-    detail = f"{1e3 * result['sinkhorn']:.0f} ms and {1e3 * result['pot']:.0f} ms; rewards within "
-    detail += f"{result['difference']:.0e}, marginals within {TOLERANCE:.0e} (POT's {result['pot_error']:.0e})"
-    return [Ratio("plans of matching rewards", "POT at that accuracy", result["ratio"], detail)], result
-
-
-def policy(rounds: int = 7, calls: int = 300) -> tuple[list[Ratio], Any]:
-    """One action of a unified policy, as the server computes it, and by torch."""
-    import numpy as np
-    import torch
-
-    from polytask_policy.description import Description
-    from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
-    from polytask_policy.text import EMBEDDING_SIZE
-    from polytask_policy.unified import UnifiedPolicy
-    from polytask_robot_io.embodiment import Embodiment
-    from polytask_trainer.distill_config import DistillConfig
-
-    torch.set_num_threads(1)
-    robot = Embodiment.load("xarm7_tabletop")
-    description = Description("tabletop", ("one",), robot.state_names, robot.command_names)
-    examples = {
-        "sentences": torch.zeros(1, EMBEDDING_SIZE),
-        "sentence_tasks": torch.zeros(1, dtype=torch.int64),
-        "pictures": torch.zeros((1, 3, 42, 42), dtype=torch.uint8),
-        "picture_tasks": torch.zeros(1, dtype=torch.int64),
-    }
-    actor = GoalConditionedActor(len(robot.state_names), len(robot.command_names), DistillConfig().hidden)
-    served = UnifiedPolicy(actor, GoalEncoder(EMBEDDING_SIZE, 1), description, examples)
-    goal = served.goal_from_task("one")
-    state = np.zeros(len(robot.state_names), dtype=np.float32)
-    embedding = torch.from_numpy(goal.embedding)[None]
-
-    def by_torch() -> None:
-        with torch.inference_mode():
-            actor(torch.from_numpy(state)[None], embedding)
-
-    ways: dict[str, Callable[[], object]] = {"served": lambda: served.act(state, goal), "torch": by_torch}
-    seconds = dict.fromkeys(ways, float("inf"))
-    for _ in range(rounds):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            for _ in range(calls):
-                way()
-            seconds[name] = min(seconds[name], (time.perf_counter() - began) / calls)
-    detail = f"{1e6 * seconds['served']:.0f} µs and {1e6 * seconds['torch']:.0f} µs"
-    return [
-        Ratio(
-            "an action of the served policy", "the same network in torch", seconds["torch"] / seconds["served"], detail
-        )
-    ], seconds
-
-
-def pixels() -> tuple[list[Ratio], Any]:
-    """An update of the pixel agent, of the settings made for this machine, and a batch of its replay; and plainly."""
-    import torch
-
-    from polytask_trainer.device import device_name, torch_device
-    from polytask_trainer.inputs import learn_settings
-    from polytask_trainer.jobs import LearnJob
-    from polytask_trainer.pixel_benchmark import measure_sampling, measure_update
-
-    torch.set_num_threads(1)
-    device = torch_device("auto")
-    settings = "pixels-84" if device.type == "cuda" else "pixels-48"
-    update = measure_update(learn_settings(LearnJob("", "", "", settings=settings)))
-    sampling = measure_sampling()
-    ours, plain, full = (f"{1e3 * update[way]:.0f} ms" for way in ("ours", "textbook", "float32"))
-    detail = f"{full} and {plain}, float32; as configured {ours}"
-    if device.type == "cuda":
-        detail = f"{ours} as configured and {plain}, {device_name(device)}; without bfloat16 {full}"
-    memory = sampling["textbook_bytes"] / sampling["ours_bytes"]
-    kept = f"{1e3 * sampling['ours']:.1f} ms and {1e3 * sampling['textbook']:.1f} ms; memory 1 : {memory:.0f}"
-    return [
-        Ratio(f"an update of {settings}", "a textbook loop of these sizes", update["ratio"], detail),
-        Ratio("a batch of 84x84 frames from replay", "a list of NumPy arrays", sampling["ratio"], kept),
-    ], {"settings": settings, "device": device_name(device), "update": update, "sampling": sampling}
-
-
-def frames() -> tuple[list[Ratio], Any]:
-    """The frames of a whole training at the papers' size: what they take in memory, and what stacked arrays take."""
-    import tempfile
-
-    from polytask_trainer.pixel_benchmark import measure_frames
-
-    with tempfile.TemporaryDirectory() as folder:
-        if shutil.disk_usage(folder).free < 2 * FRAMES_DISK:
-            console.print(f"frames of a training: not measured, {folder} has less than {2 * FRAMES_DISK / 1e9:.0f} GB")
-            return [], None
-        kept = measure_frames(Path(folder))
-    detail = f"{kept['resident'] / 2**20:.0f} MiB resident, {kept['disk'] / 1e9:.2f} GB on disk; stacked transitions "
-    detail += f"would take {kept['textbook'] / 1e9:.0f} GB; a batch takes {1e3 * kept['seconds']:.0f} ms"
-    return [Ratio(f"memory for {kept['count']:,.0f} frames of 84x84", "stacked arrays", kept["ratio"], detail)], kept
-
-
-def parallel(steps: int = 900) -> tuple[list[Ratio], Any]:
-    """Two experts learned side by side, each in a process of its own, and one alone."""
-    import tempfile
-
-    from polytask_trainer.parallel_benchmark import measure
-
-    with tempfile.TemporaryDirectory() as folder:
-        seconds = measure(Path(folder), steps)
-    detail = f"{seconds['two']:.1f} s and {seconds['one']:.1f} s for {steps} steps"
-    return [Ratio("time of two experts at once", "one alone", seconds["ratio"], detail)], seconds
 
 
 def register(app: typer.Typer) -> None:

@@ -155,7 +155,9 @@ class DDPG:
 
     def _update_actor(self, states: Tensor) -> dict[str, Tensor]:
         config = self.config
-        index = torch.randint(len(self._demo_states), (config.batch_size,), generator=self.generator)
+        index = torch.randint(
+            len(self._demo_states), (config.batch_size,), generator=self.generator, device=self.generator.device
+        )
         demo, shown = self._demonstrated(index)
         raw = self.actor.layers(torch.cat([states, demo]))
         actions = torch.tanh(raw)

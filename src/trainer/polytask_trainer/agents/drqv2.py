@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from polytask_policy.pixel_networks import PixelActor
 from polytask_trainer.agents.ddpg import DDPG, AgentConfig
+from polytask_trainer.agents.graphed import Graphed
 from polytask_trainer.auxiliary.joint import Auxiliary
 from polytask_trainer.auxiliary.replay import SteppedBatch
 from polytask_trainer.pixel_config import PictureConfig
@@ -36,7 +37,7 @@ class Seen:
 
 
 class DrQv2(DDPG):
-    """The agent; its networks live on ``device``, batches are brought there."""
+    """The agent; its networks and its random numbers live on ``device``, batches are brought there."""
 
     actor: PixelActor  # type: ignore[assignment]
     average: PixelActor  # type: ignore[assignment]
@@ -53,11 +54,15 @@ class DrQv2(DDPG):
         moved: list[nn.Module] = [self.actor, self.average, self.best, self.critic, self.target]
         for network in moved:
             network.to(self.device)
+        on_gpu = self.device.type == "cuda"
+        if on_gpu:
+            self.generator = generator = torch.Generator(self.device).manual_seed(seed)
         # Episode e acts with acting[e % len(acting)]; in memory that actor processes share.
         self.acting = nn.ModuleList(copy.deepcopy(actor).cpu() for _ in range(pictures.actors + 1)).share_memory()
         self.watcher = copy.deepcopy(self.actor)
         rate = config.learning_rate
-        self.actor_optimizer = torch.optim.Adam(self.actor.layers.parameters(), lr=rate, fused=True)
+        adam = partial(torch.optim.Adam, lr=rate, fused=True, capturable=on_gpu)
+        self.actor_optimizer = adam(self.actor.layers.parameters())
         trained = [*self.critic.parameters(), *self.actor.encoder.parameters()]
         self.auxiliary: Auxiliary | None = None
         if pictures.auxiliary is not None:
@@ -65,15 +70,19 @@ class DrQv2(DDPG):
             self.auxiliary = Auxiliary(*sizes, pictures.auxiliary, generator).to(self.device)
             self.networks = (*self.networks, "auxiliary")
             trained += self.auxiliary.parameters()
-        self.critic_optimizer = torch.optim.Adam(trained, lr=rate, fused=True)
+        self.critic_optimizer = adam(trained)
         self._demo_states, self._demo_actions = self._demo_states.to(self.device), self._demo_actions.to(self.device)
         self._demo_pictures = torch.from_numpy(demonstrations.pictures).to(self.device)
         self._bf16 = pictures.bf16
         if pictures.compiled:
             compiled: list[nn.Module] = [self.actor.encoder, self.critic, self.target]
             for network in compiled:
-                # On a CPU graphs are captured only: generating code takes longer there than it saves.
-                network.compile(backend="inductor" if self.device.type == "cuda" else "aot_eager")
+                # On a CPU operations are traced only: generating code takes longer there than it saves.
+                network.compile(backend="inductor" if on_gpu else "aot_eager")
+        self._graphs: dict[bool, Graphed] = {}
+        if pictures.compiled and on_gpu and self.auxiliary is None:  # optical flow is computed on the CPU
+            for learns in (False, True):
+                self._graphs[learns] = Graphed(partial(self._of_parts, learns), self.generator)
 
     def publish(self, episode: int, actor: PixelActor | None = None) -> None:
         """Let that episode act with the weights as they are now, or with those of another actor."""
@@ -84,8 +93,19 @@ class DrQv2(DDPG):
         self.watcher.load_state_dict(self.actor.state_dict())
 
     def update(self, batch: PixelBatch, train_actor: bool = True) -> dict[str, Tensor]:  # type: ignore[override]
-        """One step of the critics with the encoder and, unless told otherwise, of the actor; returns losses."""
+        """One step of the critics with the encoder and, unless told otherwise, of the actor; returns losses.
+
+        On a GPU the next call may overwrite these.
+        """
         batch = type(batch)(**{name: value.to(self.device) for name, value in vars(batch).items()})
+        if self._graphs:
+            return self._graphs[train_actor](*vars(batch).values())
+        return self._update(batch, train_actor)
+
+    def _of_parts(self, train_actor: bool, *parts: Tensor) -> dict[str, Tensor]:
+        return self._update(PixelBatch(*parts), train_actor)
+
+    def _update(self, batch: PixelBatch, train_actor: bool) -> dict[str, Tensor]:
         seen = self._see(batch.state, batch.pictures)
         with torch.no_grad():
             next_seen = self._see(batch.next_state, batch.next_pictures)
@@ -111,15 +131,12 @@ class DrQv2(DDPG):
         with torch.no_grad():
             return self._see(self._demo_states[index], self._demo_pictures[index]), self._demo_actions[index]
 
-    def _normal(self, like: Tensor) -> Tensor:
-        return torch.empty(like.shape).normal_(generator=self.generator).to(like.device)
-
 
 def random_shift(pictures: Tensor, generator: torch.Generator) -> Tensor:
     """Move each of uint8 (B, C, S, S) by whole pixels of its own, up to ``SHIFT`` of its width; edges are repeated."""
     batch, _, size, _ = pictures.shape
     pad = max(1, round(SHIFT * size))
-    padded = functional.pad(pictures.float(), (pad, pad, pad, pad), mode="replicate").to(torch.uint8)
-    offset = torch.randint(2 * pad + 1, (2, batch), generator=generator).to(pictures.device)
-    windows = padded.unfold(2, size, 1).unfold(3, size, 1)
-    return windows[torch.arange(batch, device=pictures.device), :, offset[0], offset[1]]
+    offset = torch.randint(-pad, pad + 1, (2, batch, 1), generator=generator, device=generator.device)
+    rows, columns = (torch.arange(size, device=pictures.device) + offset.to(pictures.device)).clamp(0, size - 1)
+    moved = pictures.gather(2, rows[:, None, :, None].expand(pictures.shape))
+    return moved.gather(3, columns[:, None, None, :].expand(pictures.shape))

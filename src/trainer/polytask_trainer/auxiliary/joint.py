@@ -72,9 +72,8 @@ class Auxiliary(nn.Module):
 
     def _passed(self, before: Tensor, after: Tensor, actions: Tensor) -> Passed:
         flow = torch.from_numpy(optical_flow(before[:, -3:].cpu().numpy(), after[:, -3:].cpu().numpy()))
-        motion = 2.0 * torch.rand(len(before), 3, generator=self._generator) - 1.0
+        motion = 2.0 * torch.rand(len(before), 3, generator=self._generator, device=self._generator.device) - 1.0
         first, second = (pictures.float() / 255.0 - 0.5 for pictures in (before, after))
-        motion = motion.to(before.device)
         return Passed(first, second, actions, egomotion(first, motion), motion, flow.to(before.device))
 
 

@@ -22,8 +22,8 @@ class Watched:
 
     def stacks(self, stack: int) -> NDArray[np.uint8]:
         """Stacked frames uint8 (T+1, 3 stack, size, size)."""
-        places = np.arange(len(self.frames))
-        found = self.frames[stacked(np.zeros_like(places), places, stack)]
+        places = torch.arange(len(self.frames))
+        found: NDArray[np.uint8] = self.frames[stacked(torch.zeros_like(places), places, stack).numpy()]
         return found.reshape(len(places), -1, *found.shape[-2:])
 
 
