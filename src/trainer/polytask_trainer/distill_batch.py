@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -119,3 +120,34 @@ def draw_batch(
         return batch
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     return replace(batch, seen=random_shift(seen.to(device), generator))
+
+
+class Ahead:
+    """Gives the batch of a step; for a GPU it is drawn in a thread while the one before it is learned from.
+
+    To be closed by leaving the ``with`` block.
+    """
+
+    def __init__(self, draw: Callable[[int], Batch], device: torch.device) -> None:
+        """``draw`` gives the batch of a step, whichever was drawn before."""
+        self._draw = draw
+        self._thread = ThreadPoolExecutor(1) if device.type == "cuda" else None
+        self._coming: dict[int, Future[Batch]] = {}
+
+    def __enter__(self) -> Ahead:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of a step."""
+        if self._thread is None:
+            return self._draw(step)
+        coming = self._coming.get(step) or self._thread.submit(self._draw, step)
+        batch = coming.result()
+        self._coming = {step + 1: self._thread.submit(self._draw, step + 1)}
+        return batch

@@ -109,6 +109,7 @@ def clone_pixel_actor(
     scales = torch.from_numpy(state_scales(units(description)))
     actor.normaliser.set(states.mean(0), scales)
     actor.to(device)
+    frames, actions = frames.to(device), actions.to(device)
     optimizer = torch.optim.Adam(actor.parameters(), lr=cloning.learning_rate, fused=True)
     begun = step = kept.load(actor, optimizer, generator) if kept else 0
     saved = time.monotonic()
@@ -122,8 +123,9 @@ def clone_pixel_actor(
         index = torch.randint(len(states), (cloning.batch_size,), generator=generator)
         own = states[index]
         own = own + config.pictures.state_noise * scales * torch.randn(own.shape, generator=generator)
-        seen = random_shift(frames[index].to(device), generator)
-        loss = (actor(own.to(device), seen) - actions[index].to(device)).square().sum(1).mean()
+        index = index.to(device)
+        seen = random_shift(frames[index], generator)
+        loss = (actor(own.to(device), seen) - actions[index]).square().sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_ch
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.device import device_name, torch_device
-from polytask_trainer.distill_batch import Batch, draw_batch, task_of_row
+from polytask_trainer.distill_batch import Ahead, Batch, draw_batch, task_of_row
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import TeachingData
 from polytask_trainer.progress import LOG
@@ -126,13 +127,14 @@ def teach(
     _truncate_log(log, step)
     losses: list[Tensor] = []
     loss = math.nan
-    with SummaryWriter(str(output / "log"), purge_step=step) as board:
+    draw = partial(draw_batch, data, config, drawn=drawn, device=device.type)
+    with SummaryWriter(str(output / "log"), purge_step=step) as board, Ahead(draw, device) as batches:
         while step < config.steps:
             if should_stop is not None and should_stop():
                 _keep(training, fingerprint, step, student, optimizer)
                 return DistillResult(False, step, loss)
             optimizer.param_groups[0]["lr"] = config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
-            imitation, alignment = student.losses(draw_batch(data, config, step, drawn, device.type))
+            imitation, alignment = student.losses(batches(step))
             optimizer.zero_grad()
             torch.autograd.backward(imitation + config.alignment * alignment)
             optimizer.step()

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -18,9 +19,27 @@ from polytask_policy.checkpoint import load_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.distill import distill
-from polytask_trainer.distill_batch import draw_batch
+from polytask_trainer.distill_batch import Ahead, Batch, draw_batch
 from polytask_trainer.distill_config import DistillConfig, DistillProgress
 from polytask_trainer.distill_data import DistillError, read_experts, teaching_data
+
+
+def test_for_a_gpu_the_next_batch_is_drawn_while_one_is_learned_from() -> None:
+    drawn: list[int] = []
+    came = threading.Event()
+
+    def draw(step: int) -> Batch:
+        assert threading.current_thread() is not threading.main_thread()
+        drawn.append(step)
+        if step == 4:
+            came.set()
+        return Batch(*[torch.tensor(step)] * 6)
+
+    with Ahead(draw, torch.device("cuda")) as batches:
+        assert int(batches(3).states) == 3
+        assert came.wait(10.0)
+        assert [int(batches(step).states) for step in (4, 5, 9)] == [4, 5, 9]
+    assert drawn[:5] == [3, 4, 5, 6, 9]
 
 
 @pytest.fixture

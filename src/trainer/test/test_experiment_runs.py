@@ -1,6 +1,7 @@
 """Runs of experiments: known by what they are, done once, the same after any interruption."""
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -81,8 +82,7 @@ def test_needs_come_first_and_each_once():
     assert [one.title for one in with_needs([both, more, a])] == ["b", "a", "c", "d"]
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize(("name", "budget"), [*itertools.product(EXPERIMENTS, BUDGETS), ("pixels", "gpu")])
 def test_every_experiment_has_every_budget_and_no_two_runs_share_a_file(name, budget):
     runs = plan(name, budget, seeds=2)
     assert len({one.slug for one in runs}) == len(runs)

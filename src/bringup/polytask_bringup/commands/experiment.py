@@ -17,13 +17,17 @@ class Budget(str, Enum):
 
     smoke = "smoke"
     cpu = "cpu"
+    gpu = "gpu"
     paper = "paper"
 
 
 def experiment(
     name: Annotated[str, typer.Argument(help="Which; see --list.", show_default=False)] = "",
     budget: Annotated[
-        Budget, typer.Option(help="smoke: does it run (a minute); cpu: two cores; paper: the paper's sizes.")
+        Budget,
+        typer.Option(
+            help="smoke: does it run (a minute); cpu: two cores; gpu: one GPU (pixels only); paper: the paper's sizes."
+        ),
     ] = Budget.cpu,
     seeds: Annotated[int, typer.Option(help="Seeds, from 0 on; 0: the budget's.", min=0)] = 0,
     parallel: Annotated[int, typer.Option(help="Runs at once; 0: one per core.", min=0)] = 0,

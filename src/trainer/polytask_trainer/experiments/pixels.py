@@ -43,7 +43,8 @@ def runs(settings: Settings, seed: int) -> list[Run]:
         kinds = (*multitask.KINDS, *settings.kinds[suite])
         found += experts
         found += [polytask.clones(settings.experts, suite, task, seed, (1,), settings=sees) for task in tasks]
-        found.append(polytask.asked(policy, suite, tasks, kinds, settings.episodes))
+        # A run for each way of asking, so that they go on side by side: most of the time is drawing pictures.
+        found += [polytask.asked(policy, suite, tasks, (kind,), settings.episodes) for kind in kinds]
     return found
 
 
