@@ -28,6 +28,7 @@ def test_prints_ratios_and_writes_them(tmp_path):
     assert [ratio["value"] for ratio in written["ratios"]] == [2.5] * 8
     assert written["measured"]["policy"] == {"of": "policy"}
     assert written["machine"]["cores"] >= 1
+    assert written["versions"]["torch"]
 
 
 @pytest.mark.usefixtures("_quick")

@@ -61,9 +61,16 @@ def bench(
     console.print(table)
     console.print(f"{time.monotonic() - began:.0f} s", style="dim")
     if output is not None:
+        from polytask_trainer.experiments.run import versions
+
         load = os.getloadavg()[0]
         machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": load}
-        content = {"machine": machine, "ratios": [asdict(ratio) for ratio in ratios], "measured": raw}
+        content = {
+            "machine": machine,
+            "versions": versions(),
+            "ratios": [asdict(ratio) for ratio in ratios],
+            "measured": raw,
+        }
         temporary = output.with_name(f".{output.name}.tmp")
         temporary.write_text(json.dumps(content, indent=1) + "\n")
         os.replace(temporary, output)
