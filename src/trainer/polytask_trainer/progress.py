@@ -14,6 +14,15 @@ from polytask_trainer.training_state import Counters
 LOG = "progress.jsonl"
 
 
+def cut_back(path: Path, step: int) -> dict[str, Any]:
+    """Drop the lines of a log after ``step``, which a resumed run writes again; return the last that is left, or {}."""
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    kept = [line for line in lines if line.endswith("}\n") and json.loads(line)["step"] <= step]
+    write_atomically(path, "".join(kept).encode())
+    last: dict[str, Any] = json.loads(kept[-1]) if kept else {}
+    return last
+
+
 class ProgressLog:
     """One line of JSON per training episode; resuming drops the lines of episodes that are run again."""
 
@@ -35,10 +44,7 @@ class ProgressLog:
 
         path = self._folder / LOG
         self._folder.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        kept = [line for line in lines if line.endswith("}\n") and json.loads(line)["step"] <= counters.step]
-        write_atomically(path, "".join(kept).encode())
-        self._last = json.loads(kept[-1]) if kept else {}
+        self._last = cut_back(path, counters.step)
         self._file = path.open("a", buffering=1)
         purge = counters.step + 1  # from there on
         self._board = SummaryWriter(str(self._folder / "log"), purge_step=purge)  # type: ignore[no-untyped-call]

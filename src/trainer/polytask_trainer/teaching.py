@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 
-from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, write_atomically
+from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.device import device_name, torch_device
 from polytask_trainer.distill_batch import Ahead, Batch, draw_batch, task_of_row
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import TeachingData
-from polytask_trainer.progress import LOG
+from polytask_trainer.progress import LOG, cut_back
 from polytask_trainer.training_state import load_moments, moments, under
 
 RESUME_KIND = "distillation"
@@ -93,14 +93,6 @@ def policy_of(student: Student, data: TeachingData) -> UnifiedPolicy:
     return UnifiedPolicy(student.actor, student.goals, data.description, examples)
 
 
-def _truncate_log(path: Path, step: int) -> None:
-    """Drop the lines of ``progress.jsonl`` after ``step``, which a resumed run writes again."""
-    if path.exists():
-        lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-        kept = "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step)
-        write_atomically(path, kept.encode())
-
-
 def teach(
     config: DistillConfig,
     student: Student,
@@ -124,7 +116,8 @@ def teach(
     training = output / "training"
     step = _resume(training, fingerprint, student, optimizer)
     log = output / LOG
-    _truncate_log(log, step)
+    output.mkdir(parents=True, exist_ok=True)
+    cut_back(log, step)
     losses: list[Tensor] = []
     loss = math.nan
     draw = partial(draw_batch, data, config, drawn=drawn, device=device.type)

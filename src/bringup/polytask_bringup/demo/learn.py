@@ -15,6 +15,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     from polytask_demo_recorder.folder import episode_files
     from polytask_trainer.inputs import learn_settings
     from polytask_trainer.jobs import LearnJob
+    from polytask_trainer.progress import LOG
     from polytask_trainer.run_job import run
 
     torch.set_num_threads(1)
@@ -34,7 +35,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         **result,
         "reward": learn_settings(job).reward,
         "demonstrations": [str(path) for path in episode_files(folder)],
-        "progress": str(Path(spec["output"]) / "progress.jsonl"),
+        "progress": str(Path(spec["output"]) / LOG),
     }
 
 

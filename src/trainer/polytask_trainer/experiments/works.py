@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from polytask_trainer.evaluate import Evaluation, Policy, evaluate, evaluation_seeds, in_episode
 from polytask_trainer.experiments.demonstrations import demonstrations, result_pictures, script_of
 from polytask_trainer.experiments.run import DOCUMENT, Context, Stopped
+from polytask_trainer.progress import LOG
 
 STARTS_PER_SEED = 10_000
 PICTURE_STARTS = 5_000
@@ -70,7 +71,7 @@ def expert(context: Context) -> dict[str, Any]:
         judged = judge(ExpertPolicy.load(context.folder), env, starts(context.seed, config["episodes"]))
     finally:
         env.close()
-    return {"steps": done.steps, "evaluation": figures(judged), "curve": curve(context.folder / "progress.jsonl")}
+    return {"steps": done.steps, "evaluation": figures(judged), "curve": curve(context.folder / LOG)}
 
 
 def curve(path: Path) -> list[dict[str, float]]:
