@@ -25,7 +25,7 @@ from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
 from polytask_trainer.agents.bc import pairs, state_scales
 from polytask_trainer.agents.ddpg import DDPG
-from polytask_trainer.cloning import checked, clone_actor, units
+from polytask_trainer.cloning import Shown, checked, clone_actor, units
 from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import Demonstration, Rollout, rollout, sound_part
 from polytask_trainer.evaluate import Policy, training_seed
@@ -137,13 +137,17 @@ class Learner:
         self.matching = self._matching_reward()
         actor, rehearse = self._clone()
         generator = torch.Generator().manual_seed(config.seed)
-        agent = DDPG(actor, pairs(self._demonstrations), config.agent, generator, rehearse)
+        agent = DDPG(actor, pairs(self._imitated()), config.agent, generator, rehearse)
         sizes = (actor.state_size, actor.action_size)
         return agent, Replay(config.steps + self.horizon, *sizes, config.agent.n_step, config.agent.gamma)
 
     def _clone(self) -> tuple[Actor, Callable[[torch.Generator], torch.Tensor] | None]:
         """Return the cloned actor, and the loss of what it must not forget while it learns on, if there is any."""
-        return clone_actor(self.config, self._demonstrations, self.description), None
+        return clone_actor(self.config, self._imitated(), self.description), None
+
+    def _imitated(self) -> list[Shown]:
+        """What is cloned, and held on to by the second term of Eq. 1."""
+        return self._demonstrations
 
     def _resume(self, agent: Any, counters: Counters) -> None:
         """Do what has to follow when the state of a former sitting was loaded, or none."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,10 +29,14 @@ from polytask_trainer.distill_data import DistillError, SentenceEncoder, teachin
 from polytask_trainer.memory import Memory
 from polytask_trainer.teaching import STUDENT, Student
 from polytask_trainer.training_state import ResumeError
-from polytask_trainer.warm_start import WarmLearner
+from polytask_trainer.warm_start import FIRST_TRIAL, FromPolicy
 
 REHEARSAL = DistillConfig(batch=128, pictures=4)
 """How a batch of the memory is drawn at each update; few pictures, for they cost most."""
+
+
+TRIALS = 8
+"""Episodes on which each taught task's goal is tried as the new one's."""
 
 
 class AskedActor(Actor):
@@ -73,7 +78,7 @@ class _Asked(nn.Module):
         return self.student.actor.raw(seen, self.goal())
 
 
-class OnlineLearner(WarmLearner):
+class OnlineLearner(FromPolicy):
     """Begins with the policy's networks, the new task's name at the nearest goal, and keeps them whole."""
 
     actor: AskedActor
@@ -92,19 +97,23 @@ class OnlineLearner(WarmLearner):
             unified.goals.teach(row + 1)
         except ValueError as error:
             raise DistillError(str(error)) from None
-        matched = {name: self._match(actor) for name, actor in self._clones(unified, goals).items()}
+        matched = {name: self._earned(actor) for name, actor in self._clones(unified, goals).items()}
         best = max(matched, key=lambda name: matched[name])
         with torch.no_grad():
             unified.goals.task.weight[row] = goals[best]
         tensors = dict(Student(unified.actor, unified.goals).state_dict())
         return tensors, {"goal": best, "matched": matched, "hidden": list(unified.actor.hidden), "row": row}
 
-    def _read_start(self, tensors: dict[str, Tensor]) -> AskedActor:
+    def _earned(self, actor: Actor) -> float:
+        """Mean sum of an actor's rewards on some training starts."""
+        return float(np.mean([self._rewards(self._try(actor, FIRST_TRIAL + i)).sum() for i in range(TRIALS)]))
+
+    def _take(self, tensors: Mapping[str, Tensor]) -> None:
         sizes = (len(self.description.state_names), len(self.description.action_names))
         row = int(self.started["row"])
         student = Student(GoalConditionedActor(*sizes, self.started["hidden"]), GoalEncoder(EMBEDDING_SIZE, row + 1))
         student.load_state_dict(tensors)
-        return AskedActor(student, row)
+        self.actor = AskedActor(student, row)
 
     def _clone(self) -> tuple[Actor, Callable[[torch.Generator], Tensor]]:
         rehearse = self._rehearsal()

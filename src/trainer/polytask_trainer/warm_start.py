@@ -1,4 +1,4 @@
-"""Forward transfer: an expert that does not begin at random but with what a unified policy can do already."""
+"""Forward transfer: learning a task with the help of what a unified policy can do already."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ from polytask_policy.networks import Actor
 from polytask_policy.text import TextEncoder
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.agents.bc import fit, pairs
+from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.cloning import Shown, clone_actor
 from polytask_trainer.config import LearnConfig
 from polytask_trainer.distill_data import SentenceEncoder, require_same_robot
-from polytask_trainer.episodes import Demonstration
+from polytask_trainer.episodes import Demonstration, Rollout
 from polytask_trainer.evaluate import training_seed
 from polytask_trainer.learner import Learner, LearnResult
+from polytask_trainer.rewards.matching import REWARD_SUM, MatchingReward
+from polytask_trainer.rewards.relations import relation_matching
+from polytask_trainer.training_state import Counters, other_training
 
 START = "start"
 WORDS = "its own words"
@@ -36,9 +40,15 @@ GOAL_STEPS, GOAL_RATE = 400, 0.03
 """Adam's steps and learning rate when a goal is fitted."""
 CLONING_STEPS = 300
 """Steps of cloning from a taught skill; as many as from nothing would leave little of it."""
-TRIALS = 8
+PARTS = ("states", "actions", "rewards")
+TRIALS = 2
+"""Episodes that each actor has; with more, finding out costs more than it saves."""
 FIRST_TRIAL = 99_000
-"""Number of the first training start for comparing; training itself does not come that far."""
+"""Number of the first training start of these; training itself does not come that far."""
+GOOD = REWARD_SUM / 2
+"""What a trial has to earn to be imitated."""
+FADE = 3000
+"""Agent steps after which trials are not imitated any more."""
 
 
 def fitted_goal(actor: GoalConditionedActor, goal: Tensor, shown: Shown) -> Tensor:
@@ -57,77 +67,123 @@ def fitted_goal(actor: GoalConditionedActor, goal: Tensor, shown: Shown) -> Tens
     return functional.layer_norm(free.detach(), free.shape)
 
 
-class WarmLearner(Learner):
-    """Begins with what matches the demonstration best after cloning, by the reward of learning itself.
+class FromPolicy(Learner):
+    """Begins with something of a unified policy's.
 
-    Candidates are the perceptrons that the unified policy is at fitted goals, from that of each taught task and from
-    what the new task's sentences mean to it, and a random one. The choice is kept in the run folder, so that a stopped
-    training carries on whatever has become of the policy.
+    It is kept in the run folder, so that a stopped training carries on whatever has become of the policy.
     """
 
-    def __init__(
-        self,
-        policy: Path,
-        encode: SentenceEncoder,
-        *arguments: Any,
-    ) -> None:
+    def __init__(self, policy: Path, encode: SentenceEncoder, *arguments: Any) -> None:
         """Check and prepare; see :func:`learn_from`. ``arguments`` are the learner's own."""
         super().__init__(*arguments)
         description, output = self.description, self.output
-        self.start = output / START
-        if not has_checkpoint(self.start):
+        start = output / START
+        if not has_checkpoint(start):
             unified = UnifiedPolicy.load(policy)
             require_same_robot(unified.description, description, output, str(policy))
-            vectors = torch.from_numpy(encode(list(description.instructions[description.tasks[0]])))
-            with torch.no_grad():
-                words = unified.goals.from_sentences(functional.normalize(vectors.mean(0, keepdim=True), dim=-1))
-                known = torch.cat([unified.goals.prototypes(), words])
-            shown = pairs(self._demonstrations)
-            names = (*unified.tasks, WORDS)
-            goals = {n: fitted_goal(unified.actor, goal, shown) for n, goal in zip(names, known, strict=True)}
             self.matching = self._matching_reward()
-            tensors, meta = self._choose(unified, goals)
+            tensors, meta = self._choose(unified, self._goals(unified, encode))
             origin = load_checkpoint(policy)[1].get("fingerprint")
-            save_checkpoint(self.start, tensors, {"kind": START, "policy": origin, **meta})
-        tensors, self.started = load_checkpoint(self.start, START)
-        weights = [np.ascontiguousarray(tensors[name].numpy()).tobytes() for name in sorted(tensors)]
-        self.identity = hashlib.sha256(b"".join([self.identity.encode(), *weights])).hexdigest()
-        self.actor = self._read_start(tensors)
+            save_checkpoint(start, tensors, {"kind": START, "policy": origin, **meta})
+        tensors, self.started = load_checkpoint(start, START)
+        taken = [np.ascontiguousarray(tensors[name].numpy()).tobytes() for name in sorted(tensors)]
+        self.identity = hashlib.sha256(b"".join([self.identity.encode(), *taken])).hexdigest()
+        self._take(tensors)
 
-    def _choose(self, unified: UnifiedPolicy, goals: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return tensors and JSON-able entries of what learning begins with."""
-        clones = self._clones(unified, goals)
-        clones[NOTHING] = clone_actor(self.config, self._demonstrations, self.description)
-        matched = {name: self._match(actor) for name, actor in clones.items()}
-        best = max(matched, key=lambda name: matched[name])
-        return dict(clones[best].state_dict()), {
-            "goal": best,
-            "matched": matched,
-            "hidden": list(clones[best].hidden),
-        }
+    def _goals(self, unified: UnifiedPolicy, encode: SentenceEncoder) -> dict[str, Tensor]:
+        """Goals (64,) fitted to the demonstrations, from each taught task's and what the new task's sentences mean."""
+        vectors = torch.from_numpy(encode(list(self.description.instructions[self.description.tasks[0]])))
+        with torch.no_grad():
+            words = unified.goals.from_sentences(functional.normalize(vectors.mean(0, keepdim=True), dim=-1))
+            known = torch.cat([unified.goals.prototypes(), words])
+        shown = pairs(self._demonstrations)
+        names = (*unified.tasks, WORDS)
+        return {n: fitted_goal(unified.actor, goal, shown) for n, goal in zip(names, known, strict=True)}
 
     def _clones(self, unified: UnifiedPolicy, goals: Mapping[str, Tensor]) -> dict[str, Actor]:
-        """Clone the demonstrations from the policy at each goal."""
+        """Clone the demonstrations from the perceptron that the policy is at each goal."""
         cloning = replace(self.config.cloning, steps=min(CLONING_STEPS, self.config.cloning.steps))
         shown = pairs(self._demonstrations)
         return {
             name: fit(unified.actor.at_goal(goal), *shown, cloning, self.config.seed) for name, goal in goals.items()
         }
 
-    def _match(self, actor: Actor) -> float:
-        """Return an actor's mean sum of rewards on some training starts."""
-        act = ExpertPolicy(actor, self.description).act
-        starts = (training_seed(self.config.seed, FIRST_TRIAL + index) for index in range(TRIALS))
-        return float(np.mean([self._rewards(self._rollout(act, start)).sum() for start in starts]))
+    def _try(self, actor: Actor, number: int) -> Rollout:
+        """What an actor does from a training start."""
+        return self._rollout(ExpertPolicy(actor, self.description).act, training_seed(self.config.seed, number))
 
-    def _read_start(self, tensors: dict[str, Tensor]) -> Actor:
-        sizes = (len(self.description.state_names), len(self.description.action_names))
-        actor = Actor(*sizes, tuple(self.started["hidden"]))
-        actor.load_state_dict(tensors)
-        return actor
+    def _choose(self, unified: UnifiedPolicy, goals: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return tensors and JSON-able entries of what learning begins with."""
+        raise NotImplementedError
 
-    def _clone(self) -> tuple[Actor, Callable[[torch.Generator], Tensor] | None]:
-        return self.actor, None
+    def _take(self, tensors: Mapping[str, Tensor]) -> None:
+        """Begin with what was chosen; its JSON-able entries are in ``started``."""
+        raise NotImplementedError
+
+
+class WarmLearner(FromPolicy):
+    """Tries what the policy can do, and imitates what went well of it beside the demonstrations.
+
+    The policy at each fitted goal, cloned from the demonstrations, and a plain clone have ``TRIALS`` episodes each.
+    These are the training's first ones, in place of the plain clone's with noise. The actor begins at random, as ever:
+    it is cloned from the demonstrations and those trials that match one at least half as well as it matches itself.
+    The second term of Eq. 1 draws from them too, ever fewer until ``FADE`` steps are made, the worst first: they help
+    while the critics know little, and are less exact than what comes later.
+    """
+
+    def _choose(self, unified: UnifiedPolicy, goals: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        actors = self._clones(unified, goals)
+        actors[NOTHING] = clone_actor(self.config, self._demonstrations, self.description)
+        tensors: dict[str, Tensor] = {}
+        trials: list[dict[str, Any]] = []
+        for name in [name for name in actors for _ in range(TRIALS)]:
+            number = len(trials)
+            episode = self._try(actors[name], FIRST_TRIAL + number)
+            tensors |= {f"{number}.{part}": torch.from_numpy(getattr(episode, part)) for part in PARTS}
+            matched = float(self._likeness()(episode.states).sum())
+            steps, success = len(episode.actions), bool(episode.success)
+            trials.append({"by": name, "matched": round(matched, 3), "steps": steps, "success": success})
+        return tensors, {"trials": trials}
+
+    def _likeness(self) -> MatchingReward[Any]:
+        """The matching reward that sums to ``REWARD_SUM`` where the demonstration is matched with itself."""
+        config = replace(self.config.matching, reward="exp")
+        return relation_matching(config, self.env, [states for states, _ in self._demonstrations], self.horizon)
+
+    def _take(self, tensors: Mapping[str, Tensor]) -> None:
+        if "trials" not in self.started:  # begun by another version, or online
+            raise other_training(self.output)
+        trials: list[dict[str, Any]] = self.started["trials"]
+        self._tried: list[Rollout] = []
+        for number, one in enumerate(trials):
+            states, actions, rewards = (tensors[f"{number}.{part}"].numpy() for part in PARTS)
+            self._tried.append(Rollout(states, actions, rewards, one["success"]))
+        self.config = replace(self.config, seed_episodes=len(trials))
+        likeness = self._likeness()
+        good = [number for number, one in enumerate(trials) if one["matched"] >= GOOD]
+        self._examples: list[Shown] = []
+        for number in sorted(good, key=lambda number: -float(trials[number]["matched"])):
+            episode = self._tried[number]
+            end = likeness.arrival(episode.states)
+            self._examples.append((episode.states[: end + 1], episode.actions[:end]))
+
+    def _imitated(self) -> list[Shown]:
+        return [*self._demonstrations, *self._examples]
+
+    def _run(self, agent: Any, number: int) -> Rollout | None:
+        return self._tried[number] if number < len(self._tried) else super()._run(agent, number)
+
+    def _resume(self, agent: DDPG, counters: Counters) -> None:
+        super()._resume(agent, counters)
+        self._fade(agent, counters)
+
+    def _ended(self, agent: DDPG, counters: Counters) -> None:
+        super()._ended(agent, counters)
+        self._fade(agent, counters)
+
+    def _fade(self, agent: DDPG, counters: Counters) -> None:
+        shown, examples = (sum(len(one[1]) for one in part) for part in (self._demonstrations, self._examples))
+        agent.imitated = shown + round(examples * max(0.0, 1.0 - counters.step / FADE))
 
 
 def learn_from(
@@ -151,7 +207,7 @@ def learn_from(
     """
     if config.pictures is not None:
         raise ValueError("a policy of states cannot be the start of one that sees: leave out the warm start")
-    kind: type[WarmLearner] = WarmLearner
+    kind: type[FromPolicy] = WarmLearner
     if online:
         from polytask_trainer.online import OnlineLearner
 

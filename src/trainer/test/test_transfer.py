@@ -8,39 +8,51 @@ from polytask_trainer.experiments import transfer
 from polytask_trainer.experiments.plan import plan
 from polytask_trainer.experiments.run import execute
 
+HELP = {"trials": 1, "good": 5.0, "fade": 1500}
 
-def document(task, begins, seed, successes):
+
+def document(task, begins, seed, successes, matched=()):
     """A run that was judged every 1000 steps, a few steps later."""
     curve = [{"step": 1000 * number + 7 * bool(number), "success": s} for number, s in enumerate(successes)]
     learn = {"steps": 3000, "agent": {"hidden": [16]}}
     config = {"task": task, "begins": begins, "every": 1000, "episodes": 25, "learn": learn}
-    result = {"curve": curve, **({"goal": "reach"} if begins == transfer.WARM else {})}
+    config |= {"help": HELP} if begins == transfer.WARM else {}
+    result = {"curve": curve, "trials": [{"by": "reach", "matched": one} for one in matched]}
     return {"title": f"{task} {begins}", "work": transfer.WORK, "config": config, "seed": seed, "result": result}
 
 
 def test_the_report_says_what_was_saved_where_both_arrived():
     documents = [
         document("peg-blue", transfer.COLD, 0, [0.0, 0.2, 0.4, 0.8]),
-        document("peg-blue", transfer.WARM, 0, [0.4, 0.8, 0.6, 0.6]),
+        document("peg-blue", transfer.WARM, 0, [0.4, 0.8, 0.6, 0.6], (5.0, 4.9)),
         document("peg-blue", transfer.COLD, 1, [0.0, 0.0, 0.0, 0.4]),
-        document("peg-blue", transfer.WARM, 1, [0.0, 0.0, 0.8, 0.8]),
+        document("peg-blue", transfer.WARM, 1, [0.0, 0.0, 0.8, 0.8], (1.0, 2.0)),
     ]
     page = "\n".join(transfer.report(documents).sections)
-    assert "| peg-blue | nothing | 3007 · > 3000 | 0.00 · 0.00 | 0.80 · 0.40 | –, – |" in page
-    assert "| peg-blue | the others' policy | 1007 · 2007 | 0.40 · 0.00 | 0.60 · 0.80 | reach, reach |" in page
+    assert "| peg-blue | nothing | 3007 · > 3000 | 0.00 · 0.00 | 0.80 · 0.40 | – · – |" in page
+    assert "| peg-blue | the others' policy | 1007 · 2007 | 0.40 · 0.00 | 0.60 · 0.80 | 1 of 2 · 0 of 2 |" in page
+    assert "The policy's help: 1 trials" in page
     assert "peg-blue: 1 of 2 seeds reached 80% both ways; steps saved there: 2000" in page
-    # (0.6 + 0.4) / 2 less (0.35 + 0.1) / 2
-    assert "mean success over all evaluations, warm less cold: 0.275 [" in page
+    # ((0.8 + 0.6 + 0.6) + (0.8 + 0.8)) / 6 less ((0.2 + 0.4 + 0.8) + 0.4) / 6
+    assert "with help less from nothing: 0.300 [" in page
 
 
 def test_a_policy_knows_all_tasks_but_the_one_that_is_learned():
     warm = [run for run in plan("transfer", "cpu", seeds=1) if run.config.get("begins") == transfer.WARM]
-    assert [run.config["task"] for run in warm] == ["peg-green", "box-open"]
+    assert [run.config["task"] for run in warm] == ["peg-green", "box-open", "peg-blue", "drawer-open"]
     for run in warm:
         [policy] = run.needs
         known = [expert.config["task"] for expert in policy.needs]
         assert len(known) == 6
         assert run.config["task"] not in known
+
+
+def test_another_way_to_help_is_another_run(monkeypatch):
+    before = {run.title: run.digest for run in plan("transfer", "smoke")}
+    monkeypatch.setattr(transfer, "TRIALS", 5)
+    after = {run.title: run.digest for run in plan("transfer", "smoke")}
+    changed = [title for title in before if before[title] != after[title]]
+    assert changed == [f"transfer tabletop drawer-close from {transfer.WARM}"]
 
 
 @pytest.mark.slow

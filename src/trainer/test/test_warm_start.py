@@ -1,8 +1,9 @@
-"""A new task of the toy point begins with what a unified policy can do; online, the policy itself learns it."""
+"""A new task of the toy point is learned with a unified policy's help; online, the policy itself learns it."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from polytask_policy.checkpoint import load_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer import warm_start
+from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.cloning import clone_actor
 from polytask_trainer.distill import distill
 from polytask_trainer.distill_config import DistillConfig
@@ -23,8 +25,8 @@ from polytask_trainer.distill_data import DistillError
 from polytask_trainer.learn import learn_expert
 from polytask_trainer.learner import LearnResult
 from polytask_trainer.lifelong import assimilate, copy_policy
-from polytask_trainer.training_state import ResumeError
-from polytask_trainer.warm_start import fitted_goal, learn_from
+from polytask_trainer.training_state import Counters, ResumeError
+from polytask_trainer.warm_start import WarmLearner, fitted_goal, learn_from
 
 TEACHING = DistillConfig(steps=150, batch=64, pictures=4, hidden=(32, 32), learning_rate=3e-3)
 STATES = np.random.default_rng(3).uniform(-0.3, 0.3, (200, 4)).astype(np.float32)
@@ -81,17 +83,45 @@ def error_in(policy: UnifiedPolicy, task: str, sign: float) -> float:
     return float(np.mean([np.abs(policy.act(state, goal) - sign * script(state)).mean() for state in STATES[:50]]))
 
 
-def test_it_begins_with_the_skill_that_fits_and_with_nothing_where_none_does(taught: Path, tmp_path: Path) -> None:
-    brief = {"steps": 1, "cloning": {"steps": 3, "batch_size": 32}}
-    learn(taught, tmp_path / "skill", settings=brief)
-    start = load_checkpoint(tmp_path / "skill" / "start")[1]
-    assert set(start["matched"]) == {"away", "near", "its own words", "nothing"}
-    assert start["goal"] == "near"
-    assert start["matched"]["near"] > 2 * start["matched"]["nothing"]
-    only_away = tmp_path / "policy"
-    distill(TEACHING, [scripted_expert(tmp_path / "expert", "away", -1.0)], only_away, encode=encode)
-    learn_from(only_away, small(steps=1), PointEnv, [demonstration()], DESCRIPTION, tmp_path / "nothing", encode=encode)
-    assert load_checkpoint(tmp_path / "nothing" / "start")[1]["goal"] == "nothing"
+def test_what_went_well_of_the_policy_s_trials_is_imitated_and_they_are_the_first_episodes(
+    taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Too little cloning to go home without help.
+    settings = {"steps": 260, "cloning": {"steps": 3, "batch_size": 32}}
+    learn(taught, tmp_path / "helped", settings=settings)
+    trials = load_checkpoint(tmp_path / "helped" / "start")[1]["trials"]
+    assert [one["by"] for one in trials] == [
+        by for by in ("away", "near", "its own words", "nothing") for _ in range(2)
+    ]
+    best = {by: max(one["matched"] for one in trials if one["by"] == by) for by in ("near", "nothing")}
+    assert best["near"] >= warm_start.GOOD > best["nothing"]
+    lines = [json.loads(line) for line in (tmp_path / "helped" / "progress.jsonl").read_text().splitlines()]
+    assert [line["episode_reward"] for line in lines[: len(trials)]] == pytest.approx(
+        [one["matched"] for one in trials], abs=2e-3
+    )
+    assert {line["phase"] for line in lines[: len(trials)]} == {"seed"}
+
+
+def test_fewer_and_fewer_examples_are_imitated_and_in_the_end_the_demonstrations_alone(
+    taught: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_start, "FADE", 200)
+    drawn: list[tuple[int, int]] = []
+
+    def spy(self: WarmLearner, agent: DDPG, counters: Counters) -> None:
+        fade(self, agent, counters)
+        drawn.append((counters.step, agent.imitated))
+        assert len(agent._demo_states) == len(demonstration().action) + sum(len(one[1]) for one in self._examples)
+        totals = [float(self._likeness()(states).sum()) for states, _ in self._examples]
+        assert len(totals) >= 2
+
+    fade = WarmLearner._fade
+    monkeypatch.setattr(WarmLearner, "_fade", spy)
+    learn(taught, tmp_path, settings={"steps": 260})
+    rows = [imitated for _, imitated in drawn]
+    assert rows == sorted(rows, reverse=True)
+    assert rows[0] > 2 * rows[-1]
+    assert {imitated for step, imitated in drawn if step >= 200} == {len(demonstration().action)}
 
 
 def test_a_fitted_goal_mixes_what_was_taught(taught: Path) -> None:
@@ -121,6 +151,12 @@ def test_stopped_and_resumed_it_gives_the_same_expert_whatever_became_of_the_pol
     )
     assert learn(tmp_path / "policy", tmp_path / "parts").finished
     assert same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_training_that_was_begun_online_is_not_taken_for_a_warm_one(taught: Path, tmp_path: Path) -> None:
+    learn(taught, tmp_path, online=True, should_stop=lambda: True)
+    with pytest.raises(ResumeError):
+        learn(taught, tmp_path)
 
 
 def test_a_cold_training_is_not_taken_for_a_warm_one(taught: Path, tmp_path: Path) -> None:

@@ -114,6 +114,8 @@ class DDPG:
         self.actor_optimizer = torch.optim.Adam(actor.parameters(), lr=config.learning_rate, fused=True)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.learning_rate, fused=True)
         self._demo_states, self._demo_actions = (torch.from_numpy(array) for array in demonstrations)
+        self.imitated = len(self._demo_states)
+        """How many of the demonstrations' pairs are drawn from, the first ones."""
 
     def keep_best(self) -> None:
         """Remember the averaged actor as it is now."""
@@ -156,7 +158,7 @@ class DDPG:
     def _update_actor(self, states: Tensor) -> dict[str, Tensor]:
         config = self.config
         index = torch.randint(
-            len(self._demo_states), (config.batch_size,), generator=self.generator, device=self.generator.device
+            self.imitated, (config.batch_size,), generator=self.generator, device=self.generator.device
         )
         demo, shown = self._demonstrated(index)
         raw = self.actor.layers(torch.cat([states, demo]))

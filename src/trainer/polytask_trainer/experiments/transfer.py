@@ -1,24 +1,23 @@
-"""Forward transfer: steps to learn a task from nothing, and from the skill of a policy that knows all the others."""
+"""Forward transfer: steps to learn a task from nothing, and with the help of a policy that knows all the others."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from polytask_trainer.config import learn_config, read_settings
-from polytask_trainer.distill_config import DistillConfig
 from polytask_trainer.experiments import polytask
 from polytask_trainer.experiments.plan import read_budget
 from polytask_trainer.experiments.report import Document, Figure, Report, select, table
-from polytask_trainer.experiments.run import Context, Run, Stopped
+from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, estimate
+from polytask_trainer.warm_start import FADE, GOOD, TRIALS
 
-WORK = "polytask_trainer.experiments.transfer:learned"
+WORK = "polytask_trainer.experiments.transfer_works:learned"
 WANTED = 0.8
 COLD, WARM = "nothing", "the others' policy"
 
@@ -56,9 +55,8 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     """Each task from nothing, then from the policy of the others."""
     found = []
     budget: polytask.Experts = read_budget("experts", settings.experts, polytask.Experts)
-    # The policy's layers, so that both beginnings have the same size; pictures of results are not needed.
-    hidden = read_settings(DistillConfig, settings.distill, "distill").hidden
-    changes = {"steps": settings.steps, "goal_pictures": 1, "goal_rollouts": 1, "agent": {"hidden": hidden}}
+    # Pictures of results are not needed.
+    changes = {"steps": settings.steps, "goal_pictures": 1, "goal_rollouts": 1}
     for task in settings.learned:
         learn = polytask.learn_settings(budget, settings.suite, task, changes)
         others = [polytask.expert(settings.experts, settings.suite, o, seed) for o in settings.tasks if o != task]
@@ -73,80 +71,12 @@ def runs(settings: Settings, seed: int) -> list[Run]:
                 "learn": learn,
                 "every": settings.every,
                 "episodes": settings.episodes,
+                # How it helps; another way would be another run.
+                "help": {"trials": TRIALS, "good": GOOD, "fade": FADE} if needs else None,
             }
             title = f"transfer {settings.suite} {task} from {begins}"
             found.append(Run(title, WORK, config, seed, needs, polytask.learn_defaults(learn)))
     return found
-
-
-def learned(context: Context) -> dict[str, Any]:
-    """Learn an expert, from the needed policy's skill or from nothing; success on fresh starts now and then."""
-    from polytask_policy.checkpoint import load_checkpoint
-    from polytask_sim_bridge.suites import make_env
-    from polytask_trainer.experiments.demonstrations import demonstrations
-    from polytask_trainer.inputs import describe
-    from polytask_trainer.learn import learn_expert
-    from polytask_trainer.warm_start import START, learn_from
-
-    config = context.config
-    suite, task = config["suite"], config["task"]
-    shown = demonstrations(suite, task, config["demonstrations"], context.seed)
-    description = describe(suite, task, shown[0].embodiment)
-    learn = learn_config({**config["learn"], "seed": context.seed})
-    method = partial(learn_from, context.needs[0]) if context.needs else learn_expert
-    begin = partial(method, learn, partial(make_env, suite, task), shown, description, context.folder)
-    curve = []
-    for mark in range(0, learn.steps + 1, config["every"]):
-
-        def measure(mark: int = mark) -> dict[str, float]:
-            step = carry_on(context, begin, mark)
-            return {"step": step, "success": judge(context, description)}
-
-        curve.append(context.piece(f"after {mark}", measure))
-    chosen = load_checkpoint(context.folder / START, START)[1] if context.needs else {}
-    return {"curve": curve, **{name: chosen[name] for name in ("goal", "matched") if name in chosen}}
-
-
-def carry_on(context: Context, begin: Callable[..., Any], mark: int) -> int:
-    """Learn on until ``mark`` steps, with the state of it in the run's folder; gives the steps done. Raises Stopped."""
-    from polytask_policy.checkpoint import has_checkpoint, load_checkpoint
-
-    state = context.folder / "training"
-    done = int(load_checkpoint(state)[1]["step"]) if has_checkpoint(state) else 0
-
-    def progress(report: Mapping[str, Any]) -> None:
-        nonlocal done
-        done = max(done, int(report["step"]))
-        context.on_progress(dict(report))
-
-    if done < mark or not has_checkpoint(state):
-        begin(on_progress=progress, should_stop=lambda: done >= mark or context.should_stop())
-    done = int(load_checkpoint(state)[1]["step"])
-    if done < mark:
-        raise Stopped
-    return done
-
-
-def judge(context: Context, description: Any) -> float:
-    """Success, on fresh starts, of the averaged actor of the training that lies in the run's folder."""
-    from polytask_policy.checkpoint import load_checkpoint
-    from polytask_policy.expert import ExpertPolicy
-    from polytask_policy.networks import Actor
-    from polytask_sim_bridge.suites import make_env
-    from polytask_trainer.experiments import works
-    from polytask_trainer.training_state import under
-
-    config = context.config
-    actor = Actor(
-        len(description.state_names), len(description.action_names), tuple(config["learn"]["agent"]["hidden"])
-    )
-    actor.load_state_dict(under(load_checkpoint(context.folder / "training")[0], "average"))
-    env = make_env(config["suite"], config["task"])
-    try:
-        seeds = works.starts(context.seed, config["episodes"])
-        return works.judge(ExpertPolicy(actor, description), env, seeds).rate
-    finally:
-        env.close()
 
 
 def report(documents: Sequence[Document]) -> Report:
@@ -171,17 +101,21 @@ def report(documents: Sequence[Document]) -> Report:
                     " · ".join(reached(document) for document in own),
                     " · ".join(f"{document['result']['curve'][0]['success']:.2f}" for document in own),
                     " · ".join(f"{document['result']['curve'][-1]['success']:.2f}" for document in own),
-                    ", ".join(document["result"].get("goal", "–") for document in own),
+                    " · ".join(tried(document) for document in own),
                 ]
             )
-    head = ["task", "begins with", f"steps to {WANTED:.0%}, seed by seed", "success at the start", "at the end", "took"]
+    head = [
+        "task",
+        "begins with",
+        f"steps to {WANTED:.0%}, seed by seed",
+        "success at the start",
+        "at the end",
+        "good trials",
+    ]
     config = found[0]["config"]
-    layers = " and ".join(map(str, config["learn"]["agent"]["hidden"]))
     sections = [
         f"Success of the averaged actor on {config['episodes']} fresh starts every {config['every']} agent steps, "
-        f"up to {config['learn']['steps']}. Both beginnings have layers of {layers} units and the "
-        "same demonstration. A warm start takes the taught task whose skill, cloned from the demonstration, "
-        "matches it best, or none (“nothing”).",
+        f"up to {config['learn']['steps']}, from the same demonstration. {helped(found)}",
         table(head, rows),
         "\n".join([*saved(found), gain(scores)]),
     ]
@@ -200,9 +134,31 @@ def reached(document: Document) -> str:
     return f"> {document['config']['learn']['steps']}" if steps is None else str(steps)
 
 
+def helped(documents: Sequence[Document]) -> str:
+    """What the policy did, in words."""
+    for document in documents:
+        if helps := document["config"].get("help"):
+            return (
+                f"The policy's help: {helps['trials']} trials of each taught task's skill, of what the sentences mean "
+                "to it, and of a plain clone are the first episodes, and count as steps; those that match the "
+                f"demonstration by {helps['good']:g} of 10 or more are imitated too, until {helps['fade']} steps are "
+                "made."
+            )
+    return ""
+
+
+def tried(document: Document) -> str:
+    """How many of the trials matched the demonstration well enough to be imitated, for a table."""
+    if not (helps := document["config"].get("help")):
+        return "–"
+    trials = document["result"]["trials"]
+    return f"{sum(one['matched'] >= helps['good'] for one in trials)} of {len(trials)}"
+
+
 def mean_success(document: Document) -> float:
-    """Over all evaluations: the area under the curve."""
-    return float(np.mean([point["success"] for point in document["result"]["curve"]]))
+    """Over all evaluations but the first, which comes after the trials with the policy's help, and before any step
+    without."""
+    return float(np.mean([point["success"] for point in document["result"]["curve"][1:]]))
 
 
 def saved(documents: Sequence[Document]) -> list[str]:
@@ -224,9 +180,10 @@ def saved(documents: Sequence[Document]) -> list[str]:
 
 
 def gain(scores: Scores) -> str:
-    """By how much the mean success over all evaluations is higher from the policy than from nothing."""
+    """By how much the mean success over the evaluations is higher with the policy's help than from nothing."""
     found = estimate(scores.matrix([WARM, COLD]), lambda drawn: float((drawn[..., 0] - drawn[..., 1]).mean()))
-    return f"- mean success over all evaluations, warm less cold: {'not measured yet' if found is None else found}"
+    value = "not measured yet" if found is None else found
+    return f"- mean success over the evaluations after the start, with help less from nothing: {value}"
 
 
 def draw(axes: Any, documents: Sequence[Document]) -> None:
@@ -236,8 +193,8 @@ def draw(axes: Any, documents: Sequence[Document]) -> None:
         if not own:
             continue
         curves = [[point["success"] for point in document["result"]["curve"]] for document in own]
-        marks = np.arange(len(curves[0])) * own[0]["config"]["every"]
-        axes.plot(marks, np.mean(curves, axis=0), "o-", label=f"from {begins}")
+        marks = np.mean([[point["step"] for point in document["result"]["curve"]] for document in own], axis=0)
+        axes.plot(marks, np.mean(curves, axis=0), "o-", label=f"with {begins}")
     axes.set_xlabel("agent steps")
     axes.set_ylabel("success")
     axes.set_ylim(0, 1.05)
