@@ -30,7 +30,7 @@ class PixelReplay:
     which actors write, and in which a resumed training repeats what it had done since its state was saved.
 
     On a GPU everything is there, the frames once more than in the store: to read a batch of the papers' size from the
-    file takes longer than the update that it is for.
+    file and bring it there takes longer than the update that it is for.
     """
 
     def __init__(

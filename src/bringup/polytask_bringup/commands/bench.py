@@ -37,7 +37,7 @@ def bench(
 ) -> None:
     """Measure how quick the parts are: control through ROS, pictures, optimal transport, the policy, learning.
 
-    All take some three minutes. Each line is a ratio of two speeds measured in turns, since what a machine does in
+    All take one to three minutes. Each line is a ratio of two speeds measured in turns, since what a machine does in
     a second says little about another, or about the same one when it is busy. pixels is measured on a GPU where there
     is one.
     """

@@ -115,7 +115,8 @@ class DDPG:
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=config.learning_rate, fused=True)
         self._demo_states, self._demo_actions = (torch.from_numpy(array) for array in demonstrations)
         self.imitated = len(self._demo_states)
-        """How many of the demonstrations' pairs are drawn from, the first ones."""
+        """How many of the demonstrations' pairs are drawn from, the first ones; not to change once updates are recorded
+        (:class:`~polytask_trainer.agents.graphed.Graphed`)."""
 
     def keep_best(self) -> None:
         """Remember the averaged actor as it is now."""
