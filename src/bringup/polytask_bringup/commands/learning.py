@@ -99,7 +99,7 @@ def learn(
         Variant, typer.Option(help="With --into: an expert learns and is imitated, or the policy itself learns online.")
     ] = Variant.offline,
     warm_start: Annotated[
-        Path | None, typer.Option(help="Unified policy whose skill the experts begin with, in place of nothing.")
+        Path | None, typer.Option(help="Unified policy that is tried first; what went well of it is imitated too.")
     ] = None,
     method: Annotated[
         Method, typer.Option(help="The others need no demonstrations and learn all tasks together; see docs.")
