@@ -41,8 +41,8 @@ GOAL_STEPS, GOAL_RATE = 400, 0.03
 CLONING_STEPS = 300
 """Steps of cloning from a taught skill; as many as from nothing would leave little of it."""
 PARTS = ("states", "actions", "rewards")
-TRIALS = 2
-"""Episodes that each actor has; with more, finding out costs more than it saves."""
+ROUNDS = ((None, 1), (3, 2), (1, 6))
+"""Of how many actors, those that matched best so far, each has how many episodes; what fits is tried more often."""
 FIRST_TRIAL = 99_000
 """Number of the first training start of these; training itself does not come that far."""
 GOOD = REWARD_SUM / 2
@@ -124,11 +124,11 @@ class FromPolicy(Learner):
 class WarmLearner(FromPolicy):
     """Tries what the policy can do, and imitates what went well of it beside the demonstrations.
 
-    The policy at each fitted goal, cloned from the demonstrations, and a plain clone have ``TRIALS`` episodes each.
-    These are the training's first ones, in place of the plain clone's with noise. The actor begins at random, as ever:
-    it is cloned from the demonstrations and those trials that match one at least half as well as it matches itself.
-    The second term of Eq. 1 draws from them too, ever fewer until ``FADE`` steps are made, the worst first: they help
-    while the critics know little, and are less exact than what comes later.
+    The policy at each fitted goal, cloned from the demonstrations, and a plain clone are tried, in ``ROUNDS``. These
+    trials are the training's first episodes, in place of the plain clone's with noise. The actor begins at random, as
+    ever: it is cloned from the demonstrations and those trials that match one at least half as well as it matches
+    itself. The second term of Eq. 1 draws from them too, ever fewer until ``FADE`` steps are made, the worst first:
+    they help while the critics know little, and are less exact than what comes later.
     """
 
     def _choose(self, unified: UnifiedPolicy, goals: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -136,13 +136,18 @@ class WarmLearner(FromPolicy):
         actors[NOTHING] = clone_actor(self.config, self._demonstrations, self.description)
         tensors: dict[str, Tensor] = {}
         trials: list[dict[str, Any]] = []
-        for name in [name for name in actors for _ in range(TRIALS)]:
-            number = len(trials)
-            episode = self._try(actors[name], FIRST_TRIAL + number)
-            tensors |= {f"{number}.{part}": torch.from_numpy(getattr(episode, part)) for part in PARTS}
-            matched = float(self._likeness()(episode.states).sum())
-            steps, success = len(episode.actions), bool(episode.success)
-            trials.append({"by": name, "matched": round(matched, 3), "steps": steps, "success": success})
+        matched: dict[str, list[float]] = {name: [] for name in actors}
+        for best, episodes in ROUNDS:
+            if best == 1 and not any(one["matched"] >= GOOD for one in trials):
+                break  # nothing fits
+            for name in sorted(actors, key=lambda name: -np.mean(matched[name] or [0.0]))[:best]:
+                for _ in range(episodes):
+                    number = len(trials)
+                    episode = self._try(actors[name], FIRST_TRIAL + number)
+                    tensors |= {f"{number}.{part}": torch.from_numpy(getattr(episode, part)) for part in PARTS}
+                    matched[name].append(round(float(self._likeness()(episode.states).sum()), 3))
+                    steps, success = len(episode.actions), bool(episode.success)
+                    trials.append({"by": name, "matched": matched[name][-1], "steps": steps, "success": success})
         return tensors, {"trials": trials}
 
     def _likeness(self) -> MatchingReward[Any]:

@@ -8,7 +8,7 @@ from polytask_trainer.experiments import transfer
 from polytask_trainer.experiments.plan import plan
 from polytask_trainer.experiments.run import execute
 
-HELP = {"trials": 1, "good": 5.0, "fade": 1500}
+HELP = {"rounds": [[None, 1]], "good": 5.0, "fade": 1500}
 
 
 def document(task, begins, seed, successes, matched=()):
@@ -31,7 +31,7 @@ def test_the_report_says_what_was_saved_where_both_arrived():
     page = "\n".join(transfer.report(documents).sections)
     assert "| peg-blue | nothing | 3007 · > 3000 | 0.00 · 0.00 | 0.80 · 0.40 | – · – |" in page
     assert "| peg-blue | the others' policy | 1007 · 2007 | 0.40 · 0.00 | 0.60 · 0.80 | 1 of 2 · 0 of 2 |" in page
-    assert "The policy's help: 1 trials" in page
+    assert "match the demonstration by 5 of 10 or more are imitated too, until 1500 steps" in page
     assert "peg-blue: 1 of 2 seeds reached 80% both ways; steps saved there: 2000" in page
     # ((0.8 + 0.6 + 0.6) + (0.8 + 0.8)) / 6 less ((0.2 + 0.4 + 0.8) + 0.4) / 6
     assert "with help less from nothing: 0.300 [" in page
@@ -49,7 +49,7 @@ def test_a_policy_knows_all_tasks_but_the_one_that_is_learned():
 
 def test_another_way_to_help_is_another_run(monkeypatch):
     before = {run.title: run.digest for run in plan("transfer", "smoke")}
-    monkeypatch.setattr(transfer, "TRIALS", 5)
+    monkeypatch.setattr(transfer, "ROUNDS", ((None, 5),))
     after = {run.title: run.digest for run in plan("transfer", "smoke")}
     changed = [title for title in before if before[title] != after[title]]
     assert changed == [f"transfer tabletop drawer-close from {transfer.WARM}"]

@@ -15,7 +15,7 @@ from polytask_trainer.experiments.plan import read_budget
 from polytask_trainer.experiments.report import Document, Figure, Report, select, table
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, estimate
-from polytask_trainer.warm_start import FADE, GOOD, TRIALS
+from polytask_trainer.warm_start import FADE, GOOD, ROUNDS
 
 WORK = "polytask_trainer.experiments.transfer_works:learned"
 WANTED = 0.8
@@ -72,7 +72,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
                 "every": settings.every,
                 "episodes": settings.episodes,
                 # How it helps; another way would be another run.
-                "help": {"trials": TRIALS, "good": GOOD, "fade": FADE} if needs else None,
+                "help": {"rounds": ROUNDS, "good": GOOD, "fade": FADE} if needs else None,
             }
             title = f"transfer {settings.suite} {task} from {begins}"
             found.append(Run(title, WORK, config, seed, needs, polytask.learn_defaults(learn)))
@@ -139,10 +139,10 @@ def helped(documents: Sequence[Document]) -> str:
     for document in documents:
         if helps := document["config"].get("help"):
             return (
-                f"The policy's help: {helps['trials']} trials of each taught task's skill, of what the sentences mean "
-                "to it, and of a plain clone are the first episodes, and count as steps; those that match the "
-                f"demonstration by {helps['good']:g} of 10 or more are imitated too, until {helps['fade']} steps are "
-                "made."
+                "The policy's help: trials of each taught task's skill, of what the sentences mean to it, and of a "
+                "plain clone, most of those that fit best, are the first episodes, and count as steps. Those that "
+                f"match the demonstration by {helps['good']:g} of 10 or more are imitated too, until {helps['fade']} "
+                "steps are made."
             )
     return ""
 
