@@ -137,6 +137,7 @@ class WarmLearner(FromPolicy):
         tensors: dict[str, Tensor] = {}
         trials: list[dict[str, Any]] = []
         matched: dict[str, list[float]] = {name: [] for name in actors}
+        likeness = self._likeness()
         for best, episodes in ROUNDS:
             if best == 1 and not any(one["matched"] >= GOOD for one in trials):
                 break  # nothing fits
@@ -145,7 +146,7 @@ class WarmLearner(FromPolicy):
                     number = len(trials)
                     episode = self._try(actors[name], FIRST_TRIAL + number)
                     tensors |= {f"{number}.{part}": torch.from_numpy(getattr(episode, part)) for part in PARTS}
-                    matched[name].append(round(float(self._likeness()(episode.states).sum()), 3))
+                    matched[name].append(round(float(likeness(episode.states).sum()), 3))
                     steps, success = len(episode.actions), bool(episode.success)
                     trials.append({"by": name, "matched": matched[name][-1], "steps": steps, "success": success})
         return tensors, {"trials": trials}

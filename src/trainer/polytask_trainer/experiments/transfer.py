@@ -194,7 +194,7 @@ def draw(axes: Any, documents: Sequence[Document]) -> None:
             continue
         curves = [[point["success"] for point in document["result"]["curve"]] for document in own]
         marks = np.mean([[point["step"] for point in document["result"]["curve"]] for document in own], axis=0)
-        axes.plot(marks, np.mean(curves, axis=0), "o-", label=f"with {begins}")
+        axes.plot(marks, np.mean(curves, axis=0), "o-", label=f"{'from' if begins == COLD else 'with'} {begins}")
     axes.set_xlabel("agent steps")
     axes.set_ylabel("success")
     axes.set_ylim(0, 1.05)
