@@ -1,4 +1,4 @@
-"""`./polytask test`: what failed gets one more try, unless much failed."""
+"""`./polytask test`: what failed gets one more try, unless many files failed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ import pytest
 
 @pytest.mark.parametrize("number", range({count}))
 def test_one(number):
-    mark = Path(__file__).with_name(f"mark-{{number}}")
+    mark = Path(__file__).with_name(f"mark-{file}-{{number}}")
     seen = mark.exists()
     mark.touch()
     assert seen
 """
 
 
-@pytest.mark.parametrize(("count", "status"), [(1, 0), (FEW + 1, 1)])
-def test_what_failed_is_run_once_more(tmp_path: Path, count: int, status: int) -> None:
+@pytest.mark.parametrize(("files", "count", "status"), [(1, 1, 0), (1, FEW + 1, 0), (FEW + 1, 1, 1)])
+def test_what_failed_is_run_once_more(tmp_path: Path, files: int, count: int, status: int) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    (tmp_path / "test_it.py").write_text(FAILS_ONCE.format(count=count))
+    for number in range(files):
+        (tmp_path / f"test_{number}.py").write_text(FAILS_ONCE.format(count=count, file=number))
     first = subprocess.run([sys.executable, "-m", "pytest", "-q", "-n", "2"], cwd=tmp_path, capture_output=True)
     assert first.returncode == 1
     assert _once_more(sys.executable, tmp_path) == status

@@ -13,7 +13,7 @@ import typer
 from polytask_bringup.commands.common import console, repository, run_tool
 
 FEW = 4
-"""Failed tests that are given another try."""
+"""Files whose failed tests are given another try; tests of a file share nodes, and fail together."""
 
 
 def test(
@@ -67,13 +67,14 @@ def test(
 def _once_more(python: str, root: Path) -> int:
     """Run what failed again, alone, and say so: nodes on a busy machine may miss a test's patience. Gives the status.
 
-    In a process of its own, since tests of a file share nodes. More than a few failures are none of a busy machine's.
+    In a process of its own, since tests of a file share nodes. Failures in more than a few files are none of a busy
+    machine's.
     """
     try:
         names = list(json.loads((root / ".pytest_cache/v/cache/lastfailed").read_text()))
     except (OSError, ValueError):
         return 1
-    if not 0 < len(names) <= FEW:
+    if not 0 < len({name.partition("::")[0] for name in names}) <= FEW:
         return 1
     console.rule("pytest, what failed once more")
     code = run_tool([python, "-m", "pytest", "--last-failed", "--last-failed-no-failures", "none"], root)
