@@ -32,6 +32,7 @@ from polytask_robot_io.images import to_message
 TASKS = ("drawer-close", "reach")
 LATER = "box-open"
 """Learned when the policy is being served."""
+UNUSED = "drawer-open"
 SEEDS = {"drawer-close": 3, "reach": 4, LATER: 5}
 LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
 SETTINGS = {
@@ -67,17 +68,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recorded(folder, graph, module_up) -> dict[str, Path]:
     """One demonstration per task, shown by the scripted expert and recorded over the topics: file by task."""
     stack = module_up("record", dataset=folder / "demonstrations", **LOCK_STEP)
-    files = {}
-    for task in SEEDS:
+
+    def record(task: str, seed: int) -> Path:
         recording = graph.send(RecordEpisodes, "record_episodes", task=task, episodes=1, timeout=60.0)
-        graph.call(ResetEpisode, "reset_episode", task=task, seed=SEEDS[task])
-        graph.until(lambda goal=recording: goal.done, f"recording of {task}")
-        result = recording.result
-        assert result.outcome == RecordEpisodes.Result.SUCCEEDED, result.message
-        [file] = result.files
-        files[task] = Path(file)
+        graph.call(ResetEpisode, "reset_episode", task=task, seed=seed)
+        graph.until(lambda: recording.done, f"recording of {task}")
+        assert recording.result.outcome == RecordEpisodes.Result.SUCCEEDED, recording.result.message
+        [file] = recording.result.files
+        return Path(file)
+
+    # The nodes are there, but the recorder may not have met the expert yet, and would miss its first commands.
+    for _ in range(20):
+        counts = messages(record(UNUSED, 6))
+        if counts.get("/command", 0) >= counts["/state"] - 1:
+            break
+    files = {task: record(task, seed) for task, seed in SEEDS.items()}
     stack.close()
     return files
+
+
+def messages(path: Path) -> dict[str, int]:
+    """Number of messages in a recording by topic."""
+    with AnyReader([path]) as reader:
+        return {connection.topic: connection.msgcount for connection in reader.connections}
 
 
 @pytest.fixture(scope="module")
