@@ -97,6 +97,7 @@ class OnlineLearner(FromPolicy):
             unified.goals.teach(row + 1)
         except ValueError as error:
             raise DistillError(str(error)) from None
+        self.matching = self._matching_reward()
         matched = {name: self._earned(actor) for name, actor in self._clones(unified, goals).items()}
         best = max(matched, key=lambda name: matched[name])
         with torch.no_grad():

@@ -81,7 +81,6 @@ class FromPolicy(Learner):
         if not has_checkpoint(start):
             unified = UnifiedPolicy.load(policy)
             require_same_robot(unified.description, description, output, str(policy))
-            self.matching = self._matching_reward()
             tensors, meta = self._choose(unified, self._goals(unified, encode))
             origin = load_checkpoint(policy)[1].get("fingerprint")
             save_checkpoint(start, tensors, {"kind": START, "policy": origin, **meta})
