@@ -40,7 +40,7 @@ class CheckedCommand:
     """A command that may be applied."""
 
     values: np.ndarray
-    """``float32 (k,)`` within the limits."""
+    """``float32 (k,)`` within the limits; the caller's own."""
     limited: tuple[str, ...]
     """Names of the values that had to be cut to their limits."""
 
@@ -96,7 +96,7 @@ class CommandLimiter:
         if self._max_change is not None and dt is not None:
             step = self._max_change * np.float32(dt)
             allowed = np.minimum(np.maximum(allowed, self._last - step), self._last + step)
-        self._last = allowed
+        self._last = allowed.copy()  # what is handed out belongs to the caller
         if np.array_equal(allowed, wanted):
             return CheckedCommand(allowed, ())
         cut = tuple(name for name, one, two in zip(self._names, allowed, wanted, strict=True) if one != two)

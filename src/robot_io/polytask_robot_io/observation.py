@@ -30,9 +30,9 @@ class Observation:
     stamp_ns: int
     """Nanoseconds: header stamp of the state, which a command that answers it must carry."""
     state: np.ndarray
-    """``float32 (n,)`` in the order and units of the embodiment file."""
+    """``float32 (n,)`` in the order and units of the embodiment file; this observation's own."""
     images: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """``uint8 (H, W, 3)`` RGB for each camera by name; empty when none was asked for."""
+    """``uint8 (H, W, 3)`` RGB for each camera by name, this observation's own; empty when none was asked for."""
 
 
 class ObservationAssembler:
@@ -119,7 +119,8 @@ class ObservationAssembler:
         lead = int(self._stamps[0])
         if lead <= last or lead < 0 or np.abs(self._stamps - lead).max() > self._half_period:
             return False
-        self._states.append((lead, self._values))
+        # The next messages are written into the same array; what was handed out stays as it was at its stamp.
+        self._states.append((lead, self._values.copy()))
         return True
 
     def newest(self) -> Observation | None:

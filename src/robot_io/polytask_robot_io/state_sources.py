@@ -31,7 +31,7 @@ class StateVectorSource:
         Raises:
             BadMessage: a name is missing or there twice, the lengths differ, or a value is not finite.
         """
-        names, values = message.names, np.asarray(message.values, dtype=np.float32)
+        names, values = message.names, np.array(message.values, dtype=np.float32)
         if len(values) != len(names):
             raise BadMessage(f"{self._topic}: {len(names)} names but {len(values)} values")
         if names != self._names:

@@ -63,5 +63,12 @@ def test_rate_of_change_is_limited_where_declared():
     assert limiter.apply([0.0, 1.0], 0.1).values == pytest.approx([0.0, 0.2])
 
 
+def test_what_was_handed_out_may_be_written_to():
+    command = (TOY.command[0], dataclasses.replace(TOY.command[1], max_change=2.0))
+    limiter = CommandLimiter(dataclasses.replace(TOY, command=command))
+    limiter.apply([0.0, 1.0], 0.1).values[:] = 0.0
+    assert limiter.apply([0.0, 1.0], 0.1).values == pytest.approx([0.0, 0.4])
+
+
 def test_scaled_gives_the_declared_units():
     assert CommandLimiter(TOY).scaled(np.array([0.5, -1.0])).tolist() == [0.01, -1.0]

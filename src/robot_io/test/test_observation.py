@@ -2,6 +2,7 @@
 
 import array
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -184,6 +185,36 @@ def test_arm_and_gripper_in_separate_messages_on_one_topic():
     assert one.newest() is got
 
 
+def joined(one, k, arm, grip):
+    """Period ``k`` of a state that is joined from three messages."""
+    stamp = T0 + k * 50 * MS
+    one.feed("state", toys.state(stamp, (k, k, k)))
+    one.feed("joint_states", toys.joints(stamp + MS, name=["arm_joint"], position=[arm]))
+    one.feed("joint_states", toys.joints(stamp + 2 * MS, name=["grip_joint"], velocity=[grip]))
+
+
+def test_joined_states_are_each_observation_s_own():
+    one = assembler(cameras=(), joints=True)
+    kept = []
+    for k, arm, grip in ((0, 0.5, 100.0), (1, 1.5, 101.0), (2, 2.5, 102.0)):
+        joined(one, k, arm, grip)
+        kept.append(one.newest())
+    assert [got.state.tolist() for got in kept] == [[0, 0, 0, 0.5, 100], [1, 1, 1, 1.5, 101], [2, 2, 2, 2.5, 102]]
+    kept[2].state[:] = 7  # whoever changes what is his, changes nobody else's
+    joined(one, 3, 3.5, 103.0)
+    assert one.newest().state.tolist() == [3, 3, 3, 3.5, 103]
+    assert kept[1].state.tolist() == [1, 1, 1, 1.5, 101]
+
+
+def test_a_joined_state_that_waits_for_its_picture_is_no_younger_than_its_stamp():
+    one = assembler(joints=True)
+    joined(one, 0, 0.5, 100.0)
+    joined(one, 1, 1.5, 101.0)
+    one.feed("camera/image_raw", toys.picture(T0 + 7 * MS))
+    got = one.newest()
+    assert (got.stamp_ns, got.state.tolist()) == (T0, [0, 0, 0, 0.5, 100])
+
+
 def test_joint_state_without_the_quantity_wanted_is_refused():
     one = assembler(cameras=(), joints=True)
     with pytest.raises(BadMessage, match="1 joints but 0 values in 'velocity'"):
@@ -204,6 +235,7 @@ def test_reset_forgets():
 def test_observations_do_not_share_memory_with_messages():
     one = assembler()
     message, image = toys.state(T0), toys.picture(T0, 5)
+    message = SimpleNamespace(header=message.header, names=message.names, values=np.array([1, 2, 3], np.float32))
     one.feed("state", message)
     one.feed("camera/image_raw", image)
     got = one.newest()
