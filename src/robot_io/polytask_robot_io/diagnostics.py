@@ -13,6 +13,7 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 
 from polytask_robot_io import qos
+from polytask_robot_io.text import printable
 
 WINDOW = 1000
 """Samples over which rate, jitter and percentiles are taken."""
@@ -113,7 +114,11 @@ class NodeDiagnostics:
         return tracker
 
     def drop(self, what: str, reason: str) -> None:
-        """Something was not used. Counted, shown with its last reason, and logged at most once in five seconds."""
+        """Something was not used. Counted, shown with its last reason, and logged at most once in five seconds.
+
+        The reason may quote text from outside; what cannot be printed is escaped, and what is long is cut.
+        """
+        reason = printable(reason)
         entry = self._dropped.setdefault(what, [0, ""])
         entry[0] += 1
         entry[1] = reason
@@ -126,11 +131,11 @@ class NodeDiagnostics:
 
     def show(self, name: str, value: object) -> None:
         """A value to show from now on."""
-        self._values[name] = str(value)
+        self._values[name] = printable(str(value))
 
     def state(self, level: bytes, message: str) -> None:
         """The node's own level (``DiagnosticStatus.OK``, ``WARN``, ``ERROR``, ``STALE``) and what it is doing."""
-        self._state = (level, message)
+        self._state = (level, printable(message))
 
     def publish(self) -> None:
         """Publish now; the timer does so every second."""

@@ -16,7 +16,7 @@ import numpy as np
 from polytask_robot_io.embodiment import Camera, Embodiment, StateField
 from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.images import check_image, to_array
-from polytask_robot_io.stamps import to_ns
+from polytask_robot_io.stamps import header_ns
 from polytask_robot_io.state_sources import JointStateSource, StateVectorSource
 
 KEPT = 16
@@ -88,9 +88,7 @@ class ObservationAssembler:
         Raises:
             BadMessage: no stamp, wrong names, lengths, encoding or size, truncated data, or a value that is not finite.
         """
-        stamp_ns = to_ns(message.header.stamp)
-        if stamp_ns <= 0:
-            raise BadMessage(f"{topic}: the header has no stamp; its publisher must fill it in")
+        stamp_ns = header_ns(topic, message)
         source = self._sources.get(topic)
         if source is not None:
             places, values = source.read(message)

@@ -88,6 +88,21 @@ def test_the_warning_tells_what_happened_last(node):
     assert sent[0].status[0].message == "new: just now"
 
 
+def test_foreign_text_is_escaped_and_cut(node):
+    sent = []
+    told = NodeDiagnostics(node, "toy_robot")
+    told._publisher.publish = sent.append  # type: ignore[method-assign]
+    told.drop("goals refused", "no task '\x1b[31m\ud800'" + 10_000 * "x")
+    told.show("task", "a\nb")
+    told.state(DiagnosticStatus.OK, "\x07")
+    assert told._state == (DiagnosticStatus.OK, r"\x07")
+    told.publish()
+    values = {entry.key: entry.value for entry in sent[0].status[0].values}
+    assert values["task"] == r"a\nb"
+    assert values["goals refused last reason"].startswith(r"no task '\x1b[31m\ud800'xxx")
+    assert len(values["goals refused last reason"]) < 600
+
+
 def test_parameters_are_read_only_and_described(node):
     assert declare(node, "rate", 20.0, "Hz", minimum=1.0) == 20.0
     descriptor = node.describe_parameter("rate")
