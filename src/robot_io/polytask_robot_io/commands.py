@@ -81,7 +81,8 @@ class CommandLimiter:
             BadCommand: another number of values than declared, or one that is not finite. The state of the limiter
                 stays as it was.
         """
-        wanted = np.array(values, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, which is refused below
+            wanted = np.array(values, dtype=np.float32)
         if self._max_change is None and wanted.shape == self._minimum.shape and self._within(wanted):
             return CheckedCommand(wanted, ())
         if wanted.shape != self._minimum.shape:

@@ -33,6 +33,8 @@ class StateField:
     """SI unit, e.g. ``m``, ``rad/s``; ``1`` where there is none."""
     frame: str
     """Frame in which the value is given; ``none`` for a scalar such as a joint angle."""
+    range: tuple[float, float] | None = None
+    """Least and greatest plausible value, in ``unit``; a message with another one is refused. ``None``: any."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ class Embodiment:
     def differences(self, other: Embodiment) -> list[str]:
         """Why a policy made for ``self`` does not fit ``other``; empty when it does.
 
-        Names, topics and descriptions may differ; order, units, frames, sizes, scales, limits and the rate may not.
+        Names, topics, descriptions and ranges may differ; order, units, frames, sizes, scales, limits and the rate may
+        not.
         """
         found = []
         if self.rate != other.rate:

@@ -56,15 +56,20 @@ class _Section:
         return value
 
     def number(self, key: str, least: float = -math.inf, most: float = math.inf, above: float = -math.inf) -> float:
-        value = self._take(key)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadEmbodiment(f"{self.where}.{key}: expected a number, found {_kind(value)}")
-        if not math.isfinite(value):
-            raise BadEmbodiment(f"{self.where}.{key}: {value} is not a finite number")
+        value = _number(f"{self.where}.{key}", self._take(key))
         if not (least <= value <= most and value > above):
             limit = f"greater than {above}" if value <= above else f"within [{least}, {most}]"
             raise BadEmbodiment(f"{self.where}.{key}: {value} must be {limit}")
-        return float(value)
+        return value
+
+    def range(self, key: str) -> tuple[float, float]:
+        value = self._take(key)
+        if not isinstance(value, list) or len(value) != 2:
+            raise BadEmbodiment(f"{self.where}.{key}: expected '[least, greatest]', found {_kind(value)}")
+        low, high = (_number(f"{self.where}.{key}", bound) for bound in value)
+        if low >= high:
+            raise BadEmbodiment(f"{self.where}.{key}: least {low} must be less than greatest {high}")
+        return low, high
 
     def pixels(self, key: str) -> int:
         value = self.number(key, above=0)
@@ -93,6 +98,14 @@ class _Section:
 
 def _kind(value: object) -> str:
     return "nothing" if value is None or value == [] or value == "" else f"{type(value).__name__} {value!r:.60}"
+
+
+def _number(where: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadEmbodiment(f"{where}: expected a number, found {_kind(value)}")
+    if not math.isfinite(value):
+        raise BadEmbodiment(f"{where}: {value} is not a finite number")
+    return float(value)
 
 
 def _read(where: str, content: object, read: Callable[[_Section], Any]) -> Any:
@@ -132,7 +145,8 @@ def _state_field(section: _Section) -> StateField:
         quantity = section.text("quantity", among=QUANTITIES)  # type: ignore[assignment]
     else:
         entry = section.text("entry") if "entry" in section else name
-    return StateField(name, topic, entry, quantity, section.text("unit"), section.text("frame"))
+    plausible = section.range("range") if "range" in section else None
+    return StateField(name, topic, entry, quantity, section.text("unit"), section.text("frame"), plausible)
 
 
 def _check_sources(where: str, state: tuple[StateField, ...]) -> None:
@@ -188,7 +202,8 @@ def dump(embodiment: Embodiment) -> str:
             if field.quantity == "value"
             else {"joint": field.entry, "quantity": field.quantity}
         )
-        state.append({"name": field.name, "topic": field.topic, **source, "unit": field.unit, "frame": field.frame})
+        entry = {"name": field.name, "topic": field.topic, **source, "unit": field.unit, "frame": field.frame}
+        state.append(entry if field.range is None else entry | {"range": list(field.range)})
     values = [{key: value for key, value in vars(entry).items() if value is not None} for entry in embodiment.command]
     content = {
         "name": embodiment.name,

@@ -14,6 +14,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from polytask_robot_io.errors import BadMessage
+from polytask_robot_io.text import printable
 
 CHANNELS = 3
 ENCODINGS = ("rgb8", "bgr8")
@@ -35,7 +36,8 @@ def check_image(message: Any, width: int | None = None, height: int | None = Non
     """
     if message.encoding not in ENCODINGS:
         raise BadMessage(
-            f"image encoding is '{message.encoding}', not one of {', '.join(ENCODINGS)}; convert it before sending"
+            f"image encoding is '{printable(message.encoding, 60)}', not one of {', '.join(ENCODINGS)}; "
+            "convert it before sending"
         )
     if message.width < 1 or message.height < 1:
         raise BadMessage(f"image is {message.width}x{message.height}: it has no pixels")

@@ -16,7 +16,7 @@ import numpy as np
 from polytask_robot_io.embodiment import Camera, Embodiment, StateField
 from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.images import check_image, to_array
-from polytask_robot_io.stamps import header_ns
+from polytask_robot_io.stamps import SECOND, header_ns
 from polytask_robot_io.state_sources import JointStateSource, StateVectorSource
 
 KEPT = 16
@@ -40,7 +40,8 @@ class ObservationAssembler:
 
     Feed it every message of :attr:`topics`; it may raise :class:`BadMessage`, after which it goes on as if that message
     had never come. A slow or dead camera holds up only those who asked for pictures. When stamps jump back by more than
-    the embodiment's ``max_age`` (a simulator was started anew, a bag loops) everything older is forgotten.
+    the embodiment's ``max_age`` (a simulator was started anew, a bag loops, a clock was set back) everything older is
+    forgotten; a state that is late by less is not used. :attr:`behind` tells of both.
     """
 
     def __init__(self, embodiment: Embodiment, cameras: bool | Collection[str] = True) -> None:
@@ -79,6 +80,8 @@ class ObservationAssembler:
         self._states: deque[tuple[int, np.ndarray]] = deque(maxlen=KEPT)
         self._pictures: dict[str, deque[tuple[int, Any]]] = {topic: deque(maxlen=KEPT) for topic in self._cameras}
         self._newest: Observation | None = None
+        self.behind = ""
+        """How far the last message's stamp lay behind those before it, and what was done; empty when it did not."""
 
     def feed(self, topic: str, message: Any) -> bool:
         """Take in one message of ``topic``; true when :meth:`newest` may have changed.
@@ -86,40 +89,53 @@ class ObservationAssembler:
         The message may come from rclpy, the rosbags library or mcap-ros2-support.
 
         Raises:
-            BadMessage: no stamp, wrong names, lengths, encoding or size, truncated data, or a value that is not finite.
+            BadMessage: no stamp, wrong names, lengths, encoding or size, truncated data, or a value that is not finite
+                or out of its range.
         """
-        stamp_ns = header_ns(topic, message)
-        source = self._sources.get(topic)
-        if source is not None:
-            places, values = source.read(message)
-            return self._feed_state(stamp_ns, places, values)
-        if (camera := self._cameras.get(topic)) is None:
-            raise BadMessage(f"{topic}: not a topic of embodiment '{self.embodiment.name}' that is read here")
+        self.behind = ""
         try:
-            check_image(message, camera.width, camera.height)
-        except BadMessage as error:
-            raise BadMessage(f"{topic}: {error}") from error
+            stamp_ns = header_ns(topic, message)
+            if (source := self._sources.get(topic)) is not None:
+                places, values = source.read(message)
+                return self._feed_state(topic, stamp_ns, places, values)
+            if (camera := self._cameras.get(topic)) is None:
+                raise BadMessage(f"{topic}: not a topic of embodiment '{self.embodiment.name}' that is read here")
+            try:
+                check_image(message, camera.width, camera.height)
+            except BadMessage as error:
+                raise BadMessage(f"{topic}: {error}") from error
+        except (AttributeError, TypeError) as error:  # a recording may hold another type under that name
+            raise BadMessage(f"{topic}: not a message of the type that is read here: {error}") from error
         self._pictures[topic].append((stamp_ns, message))
         return True
 
-    def _feed_state(self, stamp_ns: int, places: np.ndarray, values: np.ndarray) -> bool:
-        if self._states and stamp_ns < self._states[-1][0] - self.embodiment.max_age_ns:
-            self.reset()
+    def _feed_state(self, topic: str, stamp_ns: int, places: np.ndarray, values: np.ndarray) -> bool:
+        if not len(places):
+            return False  # of joints that are not this robot's
         last = self._states[-1][0] if self._states else -1
-        if self._whole:
-            if stamp_ns <= last:
-                return False
-            self._states.append((stamp_ns, values))
-            return True
-        self._values[places] = values
-        self._stamps[places] = stamp_ns
-        # The first declared entry leads: a state carries its stamp, and there is one state for each of its messages.
-        lead = int(self._stamps[0])
-        if lead <= last or lead < 0 or np.abs(self._stamps - lead).max() > self._half_period:
+        if stamp_ns < last - self.embodiment.max_age_ns:
+            self.reset()
+            self._tell_behind(topic, stamp_ns, last, "all before it is forgotten")
+            last = -1
+        lead = stamp_ns
+        if not self._whole:
+            self._values[places] = values
+            self._stamps[places] = stamp_ns
+            # The first declared entry leads: a state carries its stamp, and there is one for each of its messages.
+            lead = int(self._stamps[0])
+        if lead < last:
+            self._tell_behind(topic, lead, last, "it is not used")
+        if lead <= last or (not self._whole and np.abs(self._stamps - lead).max() > self._half_period):
             return False
-        # The next messages are written into the same array; what was handed out stays as it was at its stamp.
-        self._states.append((lead, self._values.copy()))
+        # What is joined is written into again; what was handed out stays as it was at its stamp.
+        self._states.append((lead, values if self._whole else self._values.copy()))
         return True
+
+    def _tell_behind(self, topic: str, stamp_ns: int, last: int, then: str) -> None:
+        self.behind = (
+            f"{topic}: a state is stamped {(last - stamp_ns) / SECOND:.3f} s before the newest one, and {then}; was a "
+            "clock set back or a simulation started anew, or do two programs publish it?"
+        )
 
     def newest(self) -> Observation | None:
         """The newest complete observation; ``None`` before there is one. The same object until a newer one is there."""

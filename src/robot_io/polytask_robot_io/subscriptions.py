@@ -34,7 +34,7 @@ def subscribe_observations(
         node: which subscribes.
         assembler: what is fed.
         on_new: called after each message that may have completed an observation.
-        on_bad: called with the reason for each message that was refused.
+        on_bad: called with the reason for each message that was refused, or that lay behind the newest one.
         callback_group: of the subscriptions; the node's own when not given.
     """
 
@@ -44,6 +44,8 @@ def subscribe_observations(
         except BadMessage as error:
             on_bad(str(error))
             return
+        if assembler.behind:
+            on_bad(assembler.behind)
         if new:
             on_new()
 

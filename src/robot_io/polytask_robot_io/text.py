@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LIMIT = 500
 """Characters of foreign text that are shown where nothing else is said."""
 
@@ -12,3 +14,13 @@ def printable(text: str, limit: int = LIMIT) -> str:
     """
     shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:limit])
     return shown if len(text) <= limit else f"{shown}… ({len(text)} characters)"
+
+
+def repeated(names: Iterable[str]) -> str:
+    """The first name that comes a second time; empty when none does."""
+    seen = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""

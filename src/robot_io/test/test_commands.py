@@ -43,7 +43,7 @@ def test_another_size_is_refused(values):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e300])
-@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.filterwarnings("error")
 def test_non_finite_is_refused_by_name(bad):
     with pytest.raises(BadCommand, match="not a finite number in grip"):
         check_command([0.0, bad], TOY)

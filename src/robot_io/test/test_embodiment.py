@@ -13,7 +13,7 @@ description: two entries and a camera
 rate: 20.0
 max_age: 0.2
 state:
-  - {name: hand.x, topic: state, unit: m, frame: base}
+  - {name: hand.x, topic: state, unit: m, frame: base, range: [-0.5, 0.75]}
   - {name: grip, topic: joint_states, joint: drive_joint, quantity: position, unit: rad, frame: none}
 cameras:
   - {name: camera, topic: camera/image_raw, info_topic: camera/camera_info, frame: optical,
@@ -32,6 +32,7 @@ def test_reads_every_field():
     assert toy.state_names == ("hand.x", "grip")
     assert toy.state[0].entry == "hand.x"
     assert (toy.state[1].entry, toy.state[1].quantity) == ("drive_joint", "position")
+    assert (toy.state[0].range, toy.state[1].range) == ((-0.5, 0.75), None)
     assert (toy.cameras[0].width, toy.cameras[0].height) == (8, 6)
     assert (toy.command[0].max_change, toy.command[1].max_change) == (None, 2.0)
     assert toy.period_ns == 50_000_000
@@ -46,7 +47,7 @@ def test_writing_and_reading_gives_the_same():
     ("before", "after", "said"),
     [
         ("rate: 20.0", "rate: 20.0\nspeed: 3", "unknown key(s) speed"),
-        ("unit: m, frame: base}\n  - {name: grip", "unit: m}\n  - {name: grip", r"state[0]: key 'frame' is missing"),
+        ("unit: m, frame: base, range", "unit: m, range", r"state[0]: key 'frame' is missing"),
         ("rate: 20.0", "rate: fast", "rate: expected a number"),
         ("rate: 20.0", "rate: true", "rate: expected a number"),
         ("rate: 20.0", "rate: .nan", "not a finite number"),
@@ -57,6 +58,11 @@ def test_writing_and_reading_gives_the_same():
         ("joint: drive_joint, ", "", "key 'joint' is missing"),
         ("quantity: position", "quantity: colour", "'colour' is not one of position, velocity, effort"),
         ("topic: joint_states", "topic: state", "'joint' and 'quantity' to both or to none"),
+        ("[-0.5, 0.75]", "0.75", "state[0].range: expected '[least, greatest]', found float 0.75"),
+        ("[-0.5, 0.75]", "[0.75]", "expected '[least, greatest]'"),
+        ("[-0.5, 0.75]", "[0.75, 0.75]", "least 0.75 must be less than greatest 0.75"),
+        ("[-0.5, 0.75]", "[0, .inf]", "state[0].range: inf is not a finite number"),
+        ("[-0.5, 0.75]", "[low, 1]", "state[0].range: expected a number, found str 'low'"),
         ("encoding: rgb8", "encoding: mono8", "'mono8' is not one of rgb8, bgr8"),
         ("width: 8", "width: 8.5", "whole number of pixels"),
         ("scale: 0.02", "scale: 0", "must be greater than 0"),
@@ -110,6 +116,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 def test_differences_name_what_does_not_fit():
     toy = Embodiment.from_yaml(TEXT)
     assert toy.differences(dataclasses.replace(toy, name="another", description="elsewhere")) == []
+    no_range = dataclasses.replace(toy, state=(dataclasses.replace(toy.state[0], range=None), toy.state[1]))
+    assert toy.differences(no_range) == no_range.differences(toy) == []
     faster = dataclasses.replace(toy, rate=40.0)
     assert toy.differences(faster) == ["rate: 20.0 Hz against 40.0 Hz"]
     other_unit = dataclasses.replace(toy, state=(dataclasses.replace(toy.state[0], unit="mm"), toy.state[1]))

@@ -1,6 +1,7 @@
 """The assembler: joined by stamp, nothing bad let in, nobody held up."""
 
 import array
+import dataclasses
 import time
 from types import SimpleNamespace
 
@@ -67,6 +68,96 @@ def test_bad_state_is_refused_and_the_next_one_taken(message, said):
     assert one.newest() is None
     one.feed("state", toys.state(T0 + MS))
     assert one.newest().stamp_ns == T0 + MS
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1e300, r"hand.y is 1e\+300 m, not within \[-3\.40\d+e\+38, 3\.40\d+e\+38\]; mend its source"),
+        (3e38, r"hand.y is 3e\+38 m, not within \[-0.5, 0.75\]"),
+        (0.7500001, r"hand.y is 0.7500001 m, not within \[-0.5, 0.75\]"),
+        (-0.51, r"hand.y is -0.51 m, not within \[-0.5, 0.75\]"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(value, said):
+    toy = toys.embodiment(cameras=())
+    if "e+300" not in f"{value:g}":
+        toy = dataclasses.replace(
+            toy, state=(toy.state[0], dataclasses.replace(toy.state[1], range=(-0.5, 0.75)), toy.state[2])
+        )
+    one = ObservationAssembler(toy)
+    with pytest.raises(BadMessage, match=said):
+        one.feed("state", toys.state(T0, (3e38, value, 3e38)))
+    assert one.newest() is None
+    for k, inside in enumerate((-0.5, 0.0, 0.75)):
+        one.feed("state", toys.state(T0 + k * MS, (3e38, inside, 3e38)))  # finite, though their sum is not
+        assert one.newest().state[1] == np.float32(inside)
+
+
+def test_ranges_hold_for_joints_too():
+    toy = toys.embodiment(cameras=(), joints=True)
+    places = {field.name: field for field in toy.state}
+    state = tuple(
+        dataclasses.replace(field, range=(-2.0, 2.0)) if name == "grip" else field for name, field in places.items()
+    )
+    one = ObservationAssembler(dataclasses.replace(toy, state=state))
+    names = ["grip_joint", "arm_joint"]
+    with pytest.raises(BadMessage, match=r"joint_states: grip is 2.5 rad, not within \[-2.0, 2.0\]"):
+        one.feed("joint_states", toys.joints(T0, name=names, position=[9.0, 9.0], velocity=[2.5, 9.0]))
+    one.feed("state", toys.state(T0))
+    one.feed("joint_states", toys.joints(T0, name=names, position=[9.0, 9.0], velocity=[-2.0, 9.0]))
+    assert one.newest().state.tolist() == [1, 2, 3, 9, -2]
+
+
+def test_a_message_of_another_type_is_refused():
+    with pytest.raises(BadMessage, match="state: not a message of the type that is read here"):
+        assembler().feed("state", toys.picture(T0))
+    with pytest.raises(BadMessage, match="camera/image_raw: not a message of the type"):
+        assembler().feed("camera/image_raw", toys.state(T0))
+    with pytest.raises(BadMessage, match="state: not a message of the type"):
+        assembler().feed("state", SimpleNamespace(data=[1.0]))
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_a_bad_message_is_as_if_it_had_never_come(bad):
+    """Of period 1, one of the three messages is bad: that period is missing, the others are whole."""
+    one = assembler(cameras=(), joints=True)
+    kept = []
+    for k in range(3):
+        values = [(k, k, k), [k + 0.25], [k + 0.5]]
+        if k == 1:
+            values[bad] = (k, float("nan"), k) if bad == 0 else []
+        stamp = T0 + k * 50 * MS
+        for topic, message in (
+            ("state", toys.state(stamp, values[0])),
+            ("joint_states", toys.joints(stamp + MS, name=["arm_joint"], position=values[1])),
+            ("joint_states", toys.joints(stamp + 2 * MS, name=["grip_joint"], velocity=values[2])),
+        ):
+            try:
+                new = one.feed(topic, message)
+            except BadMessage:
+                continue
+            if new:
+                kept.append((one.newest().stamp_ns, one.newest().state.tolist()))
+    assert kept == [(T0, [0, 0, 0, 0.25, 0.5]), (T0 + 100 * MS, [2, 2, 2, 2.25, 2.5])]
+
+
+def test_many_names_that_are_there_twice_take_no_time():
+    names = [f"joint{k}" for k in range(100_000)] * 2
+    began = time.perf_counter()
+    with pytest.raises(BadMessage, match="'joint0' is there twice"):
+        assembler(joints=True).feed("joint_states", toys.joints(T0, name=names))
+    with pytest.raises(BadMessage, match="'joint0' is there twice"):
+        assembler().feed("state", toys.state(T0, [0.0] * len(names), names))
+    assert time.perf_counter() - began < 10.0  # counting each name among all would take minutes
+
+
+def test_names_in_refusals_are_short_and_printable():
+    with pytest.raises(BadMessage) as refusal:
+        assembler().feed("state", toys.state(T0, (1.0,), ("\x1b[31m" + "x" * 10_000_000,)))
+    assert r"\x1b[31mxx" in str(refusal.value)
+    assert len(str(refusal.value)) < 400
 
 
 def test_a_topic_that_is_not_declared_is_refused():
@@ -157,6 +248,32 @@ def test_repeated_and_late_messages_are_not_news():
     assert not one.feed("state", toys.state(T0))
     assert not one.feed("state", toys.state(T0 - MS))
     assert one.newest().stamp_ns == T0
+
+
+def test_a_state_behind_the_newest_is_told():
+    one = assembler(cameras=())
+    one.feed("state", toys.state(10 * T0))
+    assert one.behind == ""
+    assert not one.feed("state", toys.state(10 * T0))  # a repeated one is nothing to tell of
+    assert one.behind == ""
+    assert not one.feed("state", toys.state(10 * T0 - 100 * MS))
+    assert "state: a state is stamped 0.100 s before the newest one, and it is not used" in one.behind
+    assert one.newest().stamp_ns == 10 * T0
+    assert one.feed("state", toys.state(5 * T0))
+    assert "stamped 5.000 s before the newest one, and all before it is forgotten; was a clock set back" in one.behind
+    one.feed("state", toys.state(5 * T0 + MS))
+    assert one.behind == ""
+
+
+def test_joints_come_after_the_state_they_belong_to_and_are_not_behind():
+    one = assembler(cameras=(), joints=True)
+    for k in range(4):
+        joined(one, k, 0.0, 0.0)
+        assert one.behind == ""
+    one.feed("joint_states", toys.joints(T0, name=["somebody_else"], position=[1.0]))
+    assert one.behind == ""
+    one.feed("state", toys.state(T0 + 100 * MS))
+    assert "0.050 s before the newest one" in one.behind
 
 
 def test_a_clock_that_starts_anew_is_followed():
