@@ -6,30 +6,28 @@ use, so a policy sees in training what it will see on the robot.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from mcap.records import Metadata
 
-from polytask_demo_recorder.alignment import EPISODE_TOPIC, answers, collect, episode_observations
-from polytask_demo_recorder.episode_info import BEGIN_RECORD, RECORD, SUCCESS, UNJUDGED, EpisodeInfo
+from polytask_demo_recorder.alignment import answers
+from polytask_demo_recorder.episode_info import SUCCESS, UNJUDGED
 from polytask_demo_recorder.errors import DatasetError, RecordingError
 from polytask_demo_recorder.folder import episode_files
-from polytask_demo_recorder.records import RawMessage, read_begin, read_records
+from polytask_demo_recorder.reading import collect, judge
+from polytask_demo_recorder.records import read_begin
 from polytask_robot_io.embodiment import Embodiment
-from polytask_robot_io.errors import BadMessage
 
-PICTURELESS = 0.1
-"""Share of an episode's observations that may lack a picture when pictures are asked for; they leave a gap."""
-RATE_TOLERANCE = 0.2
-"""Relative difference allowed between the declared control rate and the one found in the stamps."""
+__all__ = ["DatasetError", "Episode", "check_episode", "read_dataset", "read_episode"]
 
-__all__ = ["DatasetError", "Episode", "read_dataset", "read_episode"]
+
+def warn(reason: str) -> None:
+    """Tell of a file that is left out, or of a remark, on standard error."""
+    print(f"warning: {reason}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,8 @@ class Episode:
     """``(T+1, H, W, 3)`` RGB by camera name; empty unless asked for."""
     missing: Mapping[str, int]
     """Messages lost while recording, by relative topic."""
+    remarks: tuple[str, ...] = ()
+    """What was left out or mended, and why."""
 
     @property
     def gaps(self) -> npt.NDArray[np.int64]:
@@ -70,31 +70,16 @@ class Episode:
 def read_episode(path: Path | str, cameras: bool = False) -> Episode:
     """Read one episode, also a failed or a recovered one; ``cameras``: with its pictures.
 
+    Messages that a live node would refuse are left out, and told in :attr:`Episode.remarks`.
+
     Raises:
         DatasetError: the file cannot be used; the message names it and says why.
     """
     path = Path(path)
-    try:
-        info, messages = _read(path, cameras)
-        recorded = collect(messages, info.embodiment, cameras)
-    except (RecordingError, BadMessage) as error:
-        raise DatasetError(f"{path}: {error}") from error
-    observations = episode_observations(recorded)
-    if len(observations) < 2:
-        what = "observations with all pictures" if cameras else "observations"
-        raise DatasetError(f"{path}: {len(observations)} {what}; an episode needs 2 at least. Record it anew.")
-    stamps = np.array([one.stamp_ns for one in observations], dtype=np.int64)
-    if cameras and (without := sum(stamp not in stamps for stamp in recorded.stepped)) > PICTURELESS * len(stamps):
-        raise DatasetError(
-            f"{path}: {without} observations have no picture; the camera did not keep up. Record it anew, in lock-step "
-            "or with less load, or read it without pictures."
-        )
-    _check_rate(path, stamps, info.embodiment)
-    if not recorded.commands:
-        raise DatasetError(
-            f"{path}: nobody published '{info.embodiment.command_topic}' while it was recorded; "
-            "drive the robot through that topic"
-        )
+    info, recorded = collect(path, cameras)
+    stamps, remarks = judge(path, info, recorded, cameras)
+    by_stamp = {one.stamp_ns: one for one in recorded.observations}
+    observations = [by_stamp[stamp] for stamp in stamps.tolist()]
     return Episode(
         path=path,
         task=info.task,
@@ -103,40 +88,75 @@ def read_episode(path: Path | str, cameras: bool = False) -> Episode:
         seed=info.seed,
         embodiment=info.embodiment,
         state=np.stack([one.state for one in observations]),
-        action=answers(stamps, recorded.commands, info.embodiment),
+        action=answers(stamps, recorded, info.embodiment),
         stamps=stamps,
         images={
             camera.name: np.stack([one.images[camera.name] for one in observations])
             for camera in (info.embodiment.cameras if cameras else ())
         },
         missing=info.missing,
+        remarks=remarks,
     )
 
 
-def read_dataset(
-    folder: Path | str, task: str | None = None, cameras: bool = False, *, failures: bool = False
-) -> list[Episode]:
-    """Read a folder's episodes, of one task or of all, in the order of their names.
-
-    Only demonstrations: successful episodes, and those nobody judged. ``failures``: kept failures too. Episodes that
-    were recovered after a crash are never among them.
+def check_episode(path: Path, cameras: bool) -> tuple[str, ...]:
+    """Whether :func:`read_episode` would take a file, without keeping its pictures; gives the remarks.
 
     Raises:
-        DatasetError: no episode there, one cannot be read, or it does not fit the others: another rate, state, action
-            or camera. The message names the file and says why.
+        DatasetError: it would not.
+    """
+    info, recorded = collect(path, cameras, keep_pictures=False)
+    return judge(path, info, recorded, cameras)[1]
+
+
+def read_dataset(
+    folder: Path | str,
+    task: str | None = None,
+    cameras: bool = False,
+    *,
+    failures: bool = False,
+    tell: Callable[[str], None] = warn,
+) -> list[Episode]:
+    """Read a folder's episodes, of one task or of all, in the order of their names; or the one episode of a file.
+
+    Only demonstrations: successful episodes, and those nobody judged. ``failures``: kept failures too. Episodes that
+    were recovered after a crash are never among them. A file that cannot be used is left out; ``tell`` is called with
+    its name and the reason, and with the remarks of those that are used.
+
+    Raises:
+        DatasetError: no episode there that can be used, or one does not fit the others: another rate, state, action or
+            camera. The message names the files and says why.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder of recorded episodes; record some with `./polytask record`")
-    files = episode_files(folder)
-    episodes = [read_episode(path, cameras) for path in files if task is None or _task(path) == task]
-    chosen = [episode for episode in episodes if failures or episode.outcome in (SUCCESS, UNJUDGED)]
+    chosen: list[Episode] = []
+    unusable: list[str] = []
+    others: set[str] = set()
+    failed = 0
+    for path in _episode_files(folder):
+        try:
+            if task is not None and (shown := _task(path)) != task:
+                others.add(shown)
+                continue
+            episode = read_episode(path, cameras)
+        except DatasetError as error:
+            unusable.append(str(error))
+            continue
+        if failures or episode.outcome in (SUCCESS, UNJUDGED):
+            chosen.append(episode)
+        else:
+            failed += 1
     if not chosen:
         of = f" of task '{task}'" if task is not None else ""
-        others = sorted({_task(path) for path in files})
-        there = f"; it holds episodes of {', '.join(others)}" if others and task not in others else ""
-        failed = f"; its {len(episodes)} episodes{of} failed" if episodes else ""
-        raise DatasetError(f"{folder}: no demonstration{of}{there}{failed}; record some with `./polytask record`")
+        parts = [f"{folder}: no demonstration{of}"]
+        parts += [f"it holds episodes of {', '.join(sorted(others))}"] * bool(others)
+        parts += [f"its {failed} episodes{of} failed"] * bool(failed)
+        parts += [f"{len(unusable)} cannot be used: {'; '.join(unusable)}"] * bool(unusable)
+        raise DatasetError("; ".join([*parts, "record some with `./polytask record`"]))
+    for reason in unusable:
+        tell(f"left out: {reason}")
+    for episode in chosen:
+        for remark in episode.remarks:
+            tell(f"{episode.path}: {remark}")
     first = chosen[0]
     for episode in chosen[1:]:
         if differences := first.embodiment.differences(episode.embodiment):
@@ -147,50 +167,20 @@ def read_dataset(
     return chosen
 
 
-def _read(path: Path, cameras: bool) -> tuple[EpisodeInfo, Iterator[tuple[str, Any]]]:
-    """A recording's description, and its messages by relative topic, in order of arrival."""
-    info: EpisodeInfo | None = None
-    raw: list[RawMessage] = []
-    for record in read_records(path):
-        if not isinstance(record, Metadata):
-            raw.append(record)
-        elif record.name in (BEGIN_RECORD, RECORD):
-            info = EpisodeInfo.from_record(record.metadata)
-    if info is None:
-        raise RecordingError(f"it has no metadata record '{RECORD}', so it was not made by demo_recorder")
-    wanted = {field.topic for field in info.embodiment.state} | {info.embodiment.command_topic, EPISODE_TOPIC}
-    if cameras:
-        wanted |= {camera.topic for camera in info.embodiment.cameras}
-    if cameras and not info.embodiment.cameras:
-        raise RecordingError("pictures were asked for, but its embodiment has no camera")
-    relative = {info.topics[topic]: topic for topic in wanted if topic in info.topics}
-    return info, _decoded([record for record in raw if record.topic in relative], relative)
-
-
-def _decoded(raw: list[RawMessage], relative: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
-    for record in raw:
-        store = _typestore(record.schema.name, record.schema.data)
-        try:
-            message = store.deserialize_cdr(record.data, record.schema.name)
-        except Exception as error:
-            # Generated code: on damaged bytes it fails in any way it likes.
-            raise RecordingError(
-                f"{record.topic}: a message cannot be decoded as {record.schema.name}: {error}"
-            ) from error
-        yield relative[record.topic], message
-
-
-@functools.lru_cache(maxsize=64)
-def _typestore(type_name: str, definition: bytes) -> Any:
-    """What decodes messages of the definition stored in the file; making one takes far longer than using it."""
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
-    try:
-        store = get_typestore(Stores.EMPTY)
-        store.register(get_types_from_msg(definition.decode(), type_name))
-    except Exception as error:
-        raise RecordingError(f"the stored definition of {type_name} cannot be used: {error}") from error
-    return store
+def _episode_files(path: Path) -> list[Path]:
+    """The episodes that are meant by a path; raises DatasetError where it is something else."""
+    make = "demonstrations are recorded with `./polytask record`, one MCAP file per episode"
+    if path.is_file():
+        if path.suffix == ".mcap":
+            return [path]
+        what = "a rosbag2 database, which does not say what robot it shows" if path.suffix == ".db3" else "no recording"
+        raise DatasetError(f"{path}: {what}; {make}")
+    if not path.is_dir():
+        raise DatasetError(f"{path}: no such folder of recorded episodes; record some with `./polytask record`")
+    files = episode_files(path)
+    if not files and (path / "metadata.yaml").is_file() and [*path.glob("*.db3"), *path.glob("*.mcap")]:
+        raise DatasetError(f"{path}: a bag of `ros2 bag record`, which does not say what robot it shows; {make}")
+    return files
 
 
 def _task(path: Path) -> str:
@@ -198,12 +188,3 @@ def _task(path: Path) -> str:
         return read_begin(path).task
     except RecordingError as error:
         raise DatasetError(f"{path}: {error}") from error
-
-
-def _check_rate(path: Path, stamps: npt.NDArray[np.int64], embodiment: Embodiment) -> None:
-    period = float(np.median(np.diff(stamps))) * 1e-9
-    if abs(period * embodiment.rate - 1) > RATE_TOLERANCE:
-        raise DatasetError(
-            f"{path}: observations come at {1 / period:.3g} Hz, but its embodiment '{embodiment.name}' declares "
-            f"{embodiment.rate:g} Hz; correct the embodiment file, or the robot's rate"
-        )

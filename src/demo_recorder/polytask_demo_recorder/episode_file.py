@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import BinaryIO
 from mcap.writer import CompressionType, Writer
 
 from polytask_demo_recorder.definitions import definition
-from polytask_demo_recorder.episode_info import BEGIN_RECORD, RECORD, EpisodeInfo
+from polytask_demo_recorder.episode_info import BEGIN_RECORD, LIBRARY, RECORD, EpisodeInfo
 from polytask_demo_recorder.folder import next_number, part_path, whole_path
 
 PROFILE = "ros2"
@@ -34,8 +35,22 @@ def fsync_folder(folder: Path) -> None:
 def start_mcap(stream: BinaryIO) -> Writer:
     """An MCAP writer as this project uses it; lz4, as it takes the least time."""
     writer = Writer(stream, chunk_size=CHUNK, compression=CompressionType.LZ4)
-    writer.start(profile=PROFILE, library="polytask_demo_recorder")
+    writer.start(profile=PROFILE, library=LIBRARY)
     return writer
+
+
+def publish(source: Path, target: Path) -> None:
+    """Give a file its name for good. Raises FileExistsError where somebody else has it; nothing is overwritten."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        source.rename(target)
+        return
+    source.unlink()
 
 
 class EpisodeFile:
@@ -55,7 +70,7 @@ class EpisodeFile:
             with contextlib.suppress(FileExistsError):
                 self._stream = self.path.open("xb")
                 break
-        fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(self._stream, fcntl.LOCK_EX)  # a recovery that looks at it sees at once that it is empty
         self.messages = 0
         self._unsynced = True
         try:
@@ -87,21 +102,37 @@ class EpisodeFile:
         os.fsync(self._stream.fileno())
         self._unsynced = False
 
-    def finish(self, info: EpisodeInfo) -> Path:
-        """Complete the file, with its final description, under its final name; gives that."""
+    def complete(self, info: EpisodeInfo) -> None:
+        """Write the final description and the end; the file keeps the name of one that is being written."""
         self._writer.add_metadata(RECORD, info.to_record())
         self._writer.finish()
         self._stream.flush()
         os.fsync(self._stream.fileno())
+
+    def keep(self) -> Path:
+        """Give the complete file its final name; gives that."""
         target = whole_path(self.path)
-        os.replace(self.path, target)
+        while True:
+            try:
+                publish(self.path, target)
+                break
+            except FileExistsError:  # somebody put a file there meanwhile
+                target = whole_path(part_path(target.parent, next_number(target.parent)))
         self._stream.close()
         fsync_folder(target.parent)
         return target
 
+    def finish(self, info: EpisodeInfo) -> Path:
+        """Both: complete the file under its final name."""
+        self.complete(info)
+        return self.keep()
+
     def discard(self) -> None:
         """Throw the episode away."""
-        self.path.unlink(missing_ok=True)
+        # Not what somebody else has put in its place.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._stream.fileno()), self.path.lstat()):
+                self.path.unlink()
         self.abandon()
 
     def abandon(self) -> None:

@@ -16,6 +16,10 @@ RECORD = "polytask"
 BEGIN_RECORD = "polytask_begin"
 """Name of the one written first; all that is known of an episode whose recorder was killed."""
 FORMAT = "1"
+LIBRARY = "polytask_demo_recorder"
+"""Who wrote the file, as its header says; by this a recorder knows its own files again."""
+LONGEST = 1 << 20
+"""Characters of one metadata entry beyond which it is refused, unread."""
 
 SUCCESS = "success"
 """The simulator's status reported success."""
@@ -81,15 +85,19 @@ class EpisodeInfo:
             RecordingError: another format, or entries that are missing or malformed.
         """
         if record.get("format") != FORMAT:
-            raise RecordingError(f"its metadata has format {record.get('format')!r}; this version reads {FORMAT!r}")
+            found = record.get("format", "none")[:40]
+            raise RecordingError(f"its metadata has format {found!r}; this version reads {FORMAT!r}")
+        for key in (entry.name for entry in dataclasses.fields(cls)):
+            if len(record.get(key, "")) > LONGEST:
+                raise RecordingError(f"its metadata entry '{key}' has {len(record[key])} characters, over {LONGEST}")
         try:
             if record["outcome"] not in OUTCOMES:
-                raise ValueError(f"outcome {record['outcome']!r} is not one of {', '.join(OUTCOMES)}")
+                raise ValueError(f"outcome {record['outcome'][:40]!r} is not one of {', '.join(OUTCOMES)}")
             return cls(
                 task=record["task"],
                 embodiment=Embodiment.from_yaml(record["embodiment"], source="embodiment in the metadata"),
-                topics={str(key): str(value) for key, value in json.loads(record["topics"]).items()},
-                instructions=tuple(str(sentence) for sentence in json.loads(record["instructions"])),
+                topics={key: _text(value) for key, value in json.loads(record["topics"]).items()},
+                instructions=tuple(_text(sentence) for sentence in json.loads(record["instructions"])),
                 outcome=record["outcome"],
                 message=record["message"],
                 suite=record["suite"],
@@ -102,5 +110,13 @@ class EpisodeInfo:
             raise RecordingError(str(error)) from error
         except KeyError as error:
             raise RecordingError(f"its metadata lacks the entry {error}") from error
-        except (ValueError, AttributeError, TypeError) as error:
-            raise RecordingError(f"its metadata cannot be read: {error}") from error
+        except RecursionError as error:
+            raise RecordingError("its metadata cannot be read: lists in lists without end") from error
+        except (ValueError, AttributeError, TypeError, OverflowError) as error:
+            raise RecordingError(f"its metadata cannot be read: {str(error)[:200]}") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, found a {type(value).__name__}")
+    return value

@@ -66,4 +66,5 @@ def episode_files(dataset: Path, *, recovered: bool = False) -> list[Path]:
 
 def part_files(dataset: Path) -> list[Path]:
     """Episodes in a dataset that are being written, or whose recorder died."""
-    return sorted(path for path in dataset.rglob(f"episode_*{PART}") if episode_number(path) is not None)
+    found = [path for path in dataset.rglob(f"episode_*{PART}") if episode_number(path) is not None]
+    return sorted(path for path in found if path.is_file() and not path.is_symlink())

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from polytask_demo_recorder.episode_file import CHANNEL_METADATA, fsync_folder, start_mcap
+from polytask_demo_recorder.episode_file import CHANNEL_METADATA, fsync_folder, publish, start_mcap
 from polytask_demo_recorder.episode_info import ABORTED, BEGIN_RECORD, RECORD, EpisodeInfo
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.folder import PART, part_files, recovered_path, whole_path
-from polytask_demo_recorder.records import Damaged, RawMessage, read_records
+from polytask_demo_recorder.records import Damaged, RawMessage, is_ours, read_records
 
 TEMPORARY = ".recovering"
 
@@ -28,8 +28,12 @@ class Recovery:
     messages: int
     error: str = ""
     """Why it could not be recovered; the part file then stays as it is."""
+    foreign: bool = False
+    """It only bears such a name."""
 
     def __str__(self) -> str:
+        if self.foreign:
+            return f"{self.part}: no recorder of this project wrote it; left as it is"
         if self.error:
             return f"{self.part}: could not be recovered, left as it is: {self.error}"
         if self.path == whole_path(self.part):
@@ -42,7 +46,7 @@ class Recovery:
 def recover(dataset: Path) -> list[Recovery]:
     """Recover every episode in a dataset whose recorder died. Files that another recorder is writing are left alone.
 
-    Never raises: what fails is reported in the answer.
+    So is everything that no recorder wrote, whatever its name. Never raises: what fails is reported in the answer.
     """
     done = []
     for part in part_files(dataset):
@@ -52,7 +56,9 @@ def recover(dataset: Path) -> list[Recovery]:
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
-                done.append(_recover(part))
+                if not os.path.samestat(os.fstat(stream.fileno()), part.lstat()):
+                    continue  # its recorder finished it just now, and somebody began another of that name
+                done.append(_recover(part) if is_ours(part) else Recovery(part, None, 0, foreign=True))
         except FileNotFoundError:
             continue  # its recorder finished it just now
         except (OSError, RecordingError) as error:
@@ -62,19 +68,22 @@ def recover(dataset: Path) -> list[Recovery]:
 
 def _recover(part: Path) -> Recovery:
     temporary = part.with_name(part.name.removesuffix(PART) + TEMPORARY)
+    if is_ours(temporary):  # a recovery that was interrupted
+        temporary.unlink()
+    stream = temporary.open("xb")
     try:
-        with temporary.open("wb") as stream:
+        with stream:
             messages, complete = _copy(part, stream)
             stream.flush()
             os.fsync(stream.fileno())
         if complete:
             # Killed between the last byte and the new name.
             target: Path | None = whole_path(part)
-            os.replace(part, whole_path(part))
+            publish(part, whole_path(part))
         else:
             target = recovered_path(part) if messages else None
             if target is not None:
-                os.replace(temporary, target)
+                publish(temporary, target)
             part.unlink()
         fsync_folder(part.parent)
     finally:
@@ -93,7 +102,10 @@ def _copy(part: Path, stream: BinaryIO) -> tuple[int, bool]:
     try:
         for record in read_records(part):
             if isinstance(record, RawMessage):
+                if not record.ros:
+                    continue  # not of a recorder's making
                 if record.topic not in channels:
+                    assert record.schema is not None
                     schema = writer.register_schema(record.schema.name, record.schema.encoding, record.schema.data)
                     channels[record.topic] = writer.register_channel(record.topic, "cdr", schema, CHANNEL_METADATA)
                     counts[record.topic] = 0

@@ -75,6 +75,7 @@ class EpisodeWriter:
         self._lock = threading.Lock()
         self._waiting = 0
         self._file: EpisodeFile | None = None
+        self._told: set[str] = set()
         self.slowest_sync = 0.0
         """Seconds the slowest forced write took."""
         self._thread = threading.Thread(target=self._run, name="episode_writer", daemon=True)
@@ -159,6 +160,10 @@ class EpisodeWriter:
             self._close(order.info)
         elif isinstance(order, _Recover):
             for recovery in recover(order.dataset):
+                if recovery.error or recovery.foreign:  # it stays; told once
+                    if str(recovery) in self._told:
+                        continue
+                    self._told.add(str(recovery))
                 self._events.put(recovery)
 
     def _close(self, info: EpisodeInfo | None) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from rclpy.serialization import serialize_message
 from toy_episodes import (
     PERIOD,
     START,
     TOY,
+    TYPES,
     episode_messages,
+    info,
     observation_messages,
     stamp,
     toy,
@@ -21,6 +26,7 @@ from toy_episodes import (
 )
 
 from polytask_demo_recorder.dataset import DatasetError, read_dataset, read_episode
+from polytask_demo_recorder.episode_file import EpisodeFile
 from polytask_robot_io.commands import command_message
 
 
@@ -84,9 +90,9 @@ def test_missing_pictures(tmp_path: Path) -> None:
     many = [m for m in episode_messages(20) if m[0] != "/camera/image_raw" or m[1] > START + 9 * PERIOD]
     path = write_episode(tmp_path, messages=many)
     assert len(read_episode(path).state) == 21
-    with pytest.raises(DatasetError, match=rf"{path}: 9 observations have no picture"):
+    with pytest.raises(DatasetError, match=rf"{path}: 10 observations have no picture"):
         read_episode(path, cameras=True)
-    with pytest.raises(DatasetError, match="0 observations with all pictures"):
+    with pytest.raises(DatasetError, match="no picture on camera/image_raw; read it without"):
         read_episode(write_episode(tmp_path, messages=episode_messages(5, cameras=False)), cameras=True)
 
 
@@ -132,12 +138,16 @@ def test_episodes_of_another_robot_are_refused(tmp_path: Path, old: str, new: st
     assert reason in str(error.value)
 
 
-def test_other_action_size_is_refused(tmp_path: Path) -> None:
+def test_other_action_size_is_left_out_and_named(tmp_path: Path) -> None:
     write_episode(tmp_path, 4)
     gripper = '    - {name: gripper, unit: "1", frame: none, scale: 1.0, minimum: -1.0, maximum: 1.0}\n'
     other = write_episode(tmp_path, 4, embodiment=toy(TOY.replace(gripper, "")))
-    with pytest.raises(DatasetError, match=rf"{other}: command: command has shape \(2,\), but 1 values are declared"):
-        read_dataset(tmp_path)
+    told: list[str] = []
+    assert len(read_dataset(tmp_path, tell=told.append)) == 1
+    assert told == [
+        f"left out: {other}: no command on 'command' could be used; "
+        "command: 4 dropped (command has shape (2,), but 1 values are declared: dx)"
+    ]
 
 
 def test_rate_that_was_not_kept_is_refused(tmp_path: Path) -> None:
@@ -166,16 +176,144 @@ def test_truncated_file(tmp_path: Path) -> None:
         read_dataset(tmp_path)
 
 
-def test_nan_and_wrong_names_are_refused(tmp_path: Path) -> None:
+def spoil_nan(message: Any) -> None:
+    message.values[1] = float("nan")
+
+
+def spoil_names(message: Any) -> None:
+    message.names = ["one", "three"]
+
+
+def spoil_length(message: Any) -> None:
+    message.values = [1.0]
+
+
+def spoil_stamp(message: Any) -> None:
+    message.header.stamp = stamp(0)
+
+
+@pytest.mark.parametrize("place", [0, 5])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (spoil_nan, "not a finite number in two"),
+        (spoil_names, "not in the message: two"),
+        (spoil_length, "2 names but 1 values"),
+        (spoil_stamp, "the header has no stamp"),
+    ],
+)
+def test_a_bad_state_is_dropped_and_counted_as_live(
+    tmp_path: Path, spoil: Callable[[Any], None], reason: str, place: int
+) -> None:
+    messages = episode_messages(10)
+    spoil([message for topic, _, message in messages if topic == "/state"][place])
+    episode = read_episode(write_episode(tmp_path, messages=messages), cameras=True)
+    kept = [step for step in range(11) if step != place]
+    np.testing.assert_array_equal(episode.state, [toy_state(step) for step in kept])
+    np.testing.assert_array_equal(episode.action, [toy_action(step) for step in kept[:-1]])
+    (remark,) = episode.remarks
+    assert remark.startswith("state: 1 dropped (")
+    assert reason in remark
+
+
+def test_bytes_that_are_no_message_are_dropped_and_counted(tmp_path: Path) -> None:
+    file = EpisodeFile(tmp_path, info(), TYPES)
+    for topic, ns, message in episode_messages(10):
+        file.write(topic, ns, ns, serialize_message(message))
+        for noise in (b"", b"\0\1\0\0", b"\0\1\0\0" + b"\xff" * 40, serialize_message(message)[:-5]):
+            file.write(topic, ns, ns, noise)
+    episode = read_episode(file.finish(info().with_end("success", "", {})), cameras=True)
+    np.testing.assert_array_equal(episode.state, [toy_state(step) for step in range(11)])
+    np.testing.assert_array_equal(episode.action, [toy_action(step) for step in range(10)])
+    assert [remark.split(" dropped")[0] for remark in episode.remarks] == [
+        "state: 44",
+        "episode: 44",
+        "camera/image_raw: 44",
+        "command: 40",
+    ]
+
+
+def test_nothing_but_bad_states_is_refused_with_the_reason(tmp_path: Path) -> None:
     messages = episode_messages(4)
-    messages[0][2].values[1] = float("nan")
+    for topic, _, message in messages:
+        if topic == "/state":
+            spoil_nan(message)
     path = write_episode(tmp_path, messages=messages)
-    with pytest.raises(DatasetError, match=rf"{path}: state: not a finite number in two"):
+    with pytest.raises(DatasetError, match=rf"{path}: 0 observations.*state: 5 dropped \(not a finite number in two"):
         read_episode(path)
-    messages = episode_messages(4)
-    messages[0][2].names = ["one", "three"]
-    with pytest.raises(DatasetError, match="two"):
-        read_episode(write_episode(tmp_path, messages=messages))
+
+
+def test_a_few_bad_pictures_are_dropped_and_counted(tmp_path: Path) -> None:
+    messages = episode_messages(40)
+    pictures = [message for topic, _, message in messages if topic == "/camera/image_raw"]
+    pictures[0].encoding = "rgba8"
+    pictures[20].data = pictures[20].data[:-1]
+    episode = read_episode(write_episode(tmp_path, messages=messages), cameras=True)
+    assert len(episode.state) == 39
+    assert episode.gaps.tolist() == [18]
+    assert episode.remarks[0].startswith("camera/image_raw: 2 dropped (image is truncated")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"encoding": "rgba8"}, "image encoding is 'rgba8'"),
+        ({"width": 4, "height": 12, "step": 12}, "image is 4x12, but 8x6 is declared"),
+    ],
+)
+def test_pictures_of_another_camera_are_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
+    messages = episode_messages(20)
+    for topic, _, message in messages:
+        if topic == "/camera/image_raw":
+            for name, value in changes.items():
+                setattr(message, name, value)
+    path = write_episode(tmp_path, messages=messages)
+    with pytest.raises(DatasetError, match=rf"{path}: 0 observations with.*camera/image_raw: 21 dropped \({reason}"):
+        read_episode(path, cameras=True)
+    assert len(read_episode(path).state) == 21
+
+
+def test_one_bad_file_does_not_bar_its_folder(tmp_path: Path) -> None:
+    good = write_episode(tmp_path / "push", 5)
+    silent = [message for message in episode_messages(4) if message[0] != "/command"]
+    undriven = write_episode(tmp_path / "push", messages=silent)
+    noise = tmp_path / "push" / "episode_000009.mcap"
+    noise.write_bytes(b"noise")
+    told: list[str] = []
+    assert [one.path for one in read_dataset(tmp_path, tell=told.append)] == [good]
+    assert [one.path for one in read_dataset(tmp_path, "push", cameras=True, tell=told.append)] == [good]
+    assert len(told) == 4
+    assert told[0].startswith(f"left out: {undriven}: nobody published 'command'")
+    assert told[1].startswith(f"left out: {noise}: cut short or damaged")
+    good.unlink()
+    with pytest.raises(DatasetError, match=rf"2 cannot be used: {undriven}: nobody.*{noise}: cut short"):
+        read_dataset(tmp_path)
+
+
+def test_left_out_files_are_named_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_episode(tmp_path, 5)
+    (tmp_path / "episode_000009.mcap").write_bytes(b"noise")
+    read_dataset(tmp_path)
+    assert f"warning: left out: {tmp_path / 'episode_000009.mcap'}: cut short" in capsys.readouterr().err
+
+
+def test_a_path_that_is_no_folder_of_episodes(tmp_path: Path) -> None:
+    path = write_episode(tmp_path, 5)
+    assert [one.path for one in read_dataset(path, "push")] == [path]
+    with pytest.raises(DatasetError, match="no demonstration of task 'pull'; it holds episodes of push"):
+        read_dataset(path, "pull")
+    bag = tmp_path / "bag"
+    bag.mkdir()
+    (bag / "metadata.yaml").touch()
+    (bag / "bag_0.db3").touch()
+    (bag / "notes.txt").touch()
+    for other, reason in (
+        (bag, "a bag of"),
+        (bag / "bag_0.db3", "a rosbag2 database"),
+        (bag / "notes.txt", "no record"),
+    ):
+        with pytest.raises(DatasetError, match=rf"^{other}: {reason}.*\./polytask record"):
+            read_dataset(other)
 
 
 def test_nobody_drove(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from mcap.writer import Writer
 from rclpy.serialization import serialize_message
 from toy_episodes import TYPES, episode_messages, info, write_episode
 
@@ -13,6 +14,7 @@ from polytask_demo_recorder.dataset import DatasetError, read_dataset, read_epis
 from polytask_demo_recorder.episode_file import EpisodeFile
 from polytask_demo_recorder.folder import episode_files, next_number
 from polytask_demo_recorder.recovery import recover
+from polytask_demo_recorder.writer import EpisodeWriter
 
 
 def half_written(folder: Path, steps: int = 10) -> Path:
@@ -43,6 +45,8 @@ def test_interrupted_episode_becomes_an_aborted_one(tmp_path: Path) -> None:
 
 def test_any_truncation_leaves_what_came_before_it(tmp_path: Path) -> None:
     whole = half_written(tmp_path / "whole").read_bytes()
+    # Before its description is there, nobody can know who wrote it. It ends in the embodiment file's last line.
+    described = whole.index(b"maximum: 1.0\n", whole.index(b"gripper")) + len(b"maximum: 1.0\n")
     counts = []
     for number, size in enumerate(range(0, len(whole) + 1, len(whole) // 40)):
         folder = tmp_path / str(number)
@@ -51,7 +55,7 @@ def test_any_truncation_leaves_what_came_before_it(tmp_path: Path) -> None:
         part.write_bytes(whole[:size])
         (done,) = recover(folder)
         assert not done.error
-        assert not part.exists()
+        assert part.exists() == done.foreign == (size < described)
         counts.append(done.messages)
         if done.path is not None and done.messages > 20:
             read_episode(done.path)
@@ -69,6 +73,7 @@ def test_bytes_that_never_reached_the_disk(tmp_path: Path) -> None:
     assert not done.error
     before = done.messages
     assert before > 5
+    (tmp_path / "episode_000000.recovered.mcap").unlink()
     middle = 3 * len(whole) // 4
     part.write_bytes(whole[:middle] + os.urandom(1000) + whole[middle + 1000 :])
     (done,) = recover(tmp_path)
@@ -106,3 +111,71 @@ def test_what_cannot_be_recovered_stays_and_is_named(tmp_path: Path) -> None:
     assert "left as it is" in str(done)
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["episode_000000.mcap.part", "episode_000000.recovered.mcap"]
+
+
+@pytest.mark.parametrize("content", [b"", b"somebody else's 3 GB, still on the way", bytes(100), b"\x89MCAP0\r\n"])
+def test_what_no_recorder_wrote_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    part = tmp_path / "push" / "episode_000001.mcap.part"
+    part.parent.mkdir()
+    part.write_bytes(content)
+    (done,) = recover(tmp_path)
+    assert part.read_bytes() == content
+    assert [path.name for path in part.parent.iterdir()] == [part.name]
+    assert str(done) == f"{part}: no recorder of this project wrote it; left as it is"
+
+
+def test_another_programs_mcap_is_left_alone(tmp_path: Path) -> None:
+    part = tmp_path / "episode_000001.mcap.part"
+    with part.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="ros2", library="rosbag2")
+        writer.add_metadata("polytask_begin", {"format": "1"})
+        writer.flush()
+    before = part.read_bytes()
+    (done,) = recover(tmp_path)
+    assert done.foreign
+    assert part.read_bytes() == before
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "episode_000001.mcap.part")
+    (tmp_path / "elsewhere").write_bytes(b"mine")
+    (tmp_path / "episode_000002.mcap.part").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "episode_000003.mcap.part").mkdir()
+    assert recover(tmp_path) == []
+    assert (tmp_path / "elsewhere").read_bytes() == b"mine"
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    for name in ("episode_000000.recovered.mcap", "episode_000000.recovering"):
+        part = half_written(tmp_path)
+        other = tmp_path / name
+        other.write_bytes(b"somebody else's")
+        (done,) = recover(tmp_path)
+        assert done.error
+        assert other.read_bytes() == b"somebody else's"
+        assert part.exists()
+        other.unlink()
+        part.unlink()
+    file = EpisodeFile(tmp_path, info(), TYPES)
+    taken = tmp_path / "episode_000000.mcap"
+    taken.write_bytes(b"somebody else's")
+    assert file.finish(info()).name == "episode_000001.mcap"
+    assert taken.read_bytes() == b"somebody else's"
+
+
+def test_only_its_own_part_is_discarded(tmp_path: Path) -> None:
+    file = EpisodeFile(tmp_path, info(), TYPES)
+    file.path.rename(tmp_path / "moved")
+    file.path.write_bytes(b"somebody else's")
+    file.discard()
+    assert file.path.read_bytes() == b"somebody else's"
+
+
+def test_what_stays_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "episode_000001.mcap.part").write_bytes(b"mine")
+    writer = EpisodeWriter()
+    writer.recover(tmp_path)
+    writer.recover(tmp_path)
+    writer.stop()
+    assert len(writer.events()) == 1
