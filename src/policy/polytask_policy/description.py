@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from polytask_policy.checkpoint import CheckpointError
+from polytask_policy.entries import LONGEST_TEXT, Entries
 
 
 def _names_difference(what: str, own: Sequence[str], other: Sequence[str]) -> list[str]:
@@ -39,6 +40,10 @@ class Pictures:
     """Pixels on either side of a frame, to which the camera's picture is brought."""
     stack: int
     """Frames seen at once: the newest and those just before it."""
+
+
+def _pictures(entries: Entries) -> Pictures:
+    return Pictures(entries.text("camera"), entries.count("size", 4096), entries.count("stack", 64))
 
 
 @dataclass(frozen=True)
@@ -76,20 +81,19 @@ class Description:
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> Description:
-        """Read the description back from a checkpoint's meta; raises CheckpointError when an entry is missing."""
-        try:
-            return cls(
-                suite=str(meta["suite"]),
-                tasks=tuple(meta["tasks"]),
-                state_names=tuple(meta["state_names"]),
-                action_names=tuple(meta["action_names"]),
-                instructions={task: tuple(lines) for task, lines in meta["instructions"].items()},
-                descriptions=dict(meta["descriptions"]),
-                embodiment=dict(meta["embodiment"]),
-                pictures=Pictures(**meta["pictures"]) if "pictures" in meta else None,
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"the checkpoint's description lacks an entry: {error!r}") from None
+        """Read the description back from a checkpoint's meta; raises CheckpointError naming the entry that is wrong."""
+        entries = Entries(meta)
+        instructions, descriptions = entries.part("instructions"), entries.part("descriptions")
+        return cls(
+            suite=entries.text("suite"),
+            tasks=entries.names("tasks"),
+            state_names=entries.names("state_names"),
+            action_names=entries.names("action_names"),
+            instructions={task: instructions.texts(task) for task in instructions.values},
+            descriptions={task: descriptions.text(task, LONGEST_TEXT) for task in descriptions.values},
+            embodiment=dict(entries.part("embodiment").values),
+            pictures=_pictures(entries.part("pictures")) if "pictures" in meta else None,
+        )
 
     def columns(self, state_names: Sequence[str]) -> list[int]:
         """Where the policy's entries stand in a robot's state of these names. Raises ValueError for a missing one."""

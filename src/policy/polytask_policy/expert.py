@@ -11,6 +11,15 @@ from numpy.typing import NDArray
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_policy.description import Description
+from polytask_policy.entries import (
+    LARGEST_LAYER,
+    MOST_ENTRIES,
+    MOST_LAYERS,
+    Entries,
+    brief,
+    encoder_sizes,
+    require_weights,
+)
 from polytask_policy.networks import Actor
 from polytask_policy.pixel_networks import PixelActor
 
@@ -55,19 +64,26 @@ class ExpertPolicy:
         """Read an expert from its run folder; raises CheckpointError naming what is wrong."""
         tensors, meta = load_checkpoint(folder, KIND)
         description = Description.from_meta(meta)
+        require_weights(tensors, f"the expert in {folder}")
+        network, pictures = Entries(meta).part("network"), description.pictures
+        sizes = (
+            network.count("state_size", MOST_ENTRIES),
+            network.count("action_size", MOST_ENTRIES),
+            network.counts("hidden", LARGEST_LAYER, MOST_LAYERS),
+        )
+        encoder = encoder_sizes(network) if pictures is not None else None
         try:
-            network = meta["network"]
-            sizes = (int(network["state_size"]), int(network["action_size"]), tuple(network["hidden"]))
-            pictures = description.pictures
-            if pictures is not None:
-                encoder = (int(network["feature"]), tuple(network["strides"]))
-                actor: Actor | PixelActor = PixelActor(pictures, *sizes, *encoder)
-            else:
-                actor = Actor(*sizes)
-            actor.load_state_dict(tensors)
+            # Without memory: what would be drawn at random is replaced at once, and sizes may be anything.
+            with torch.device("meta"):
+                actor: Actor | PixelActor
+                if pictures is not None and encoder is not None:
+                    actor = PixelActor(pictures, *sizes, *encoder)
+                else:
+                    actor = Actor(*sizes)
+            actor.load_state_dict(tensors, assign=True)
             return cls(actor, description)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"the expert in {folder} does not fit its own description: {error}") from None
+            raise CheckpointError(f"the expert in {folder} does not fit its own description: {brief(error)}") from None
 
     def act(self, state: NDArray[np.float32], pictures: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
         """Return the action float32 (k,) or (B, k), in [-1, 1], for a state float32 (n,) or states (B, n).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,15 @@ from torch import Tensor
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_policy.description import Description
+from polytask_policy.entries import (
+    LARGEST_LAYER,
+    MOST_LAYERS,
+    Entries,
+    brief,
+    encoder_sizes,
+    require_examples,
+    require_weights,
+)
 from polytask_policy.goal_networks import GOAL_SIZE, GoalConditionedActor, GoalEncoder
 from polytask_policy.goals import (
     NONE,
@@ -100,24 +109,35 @@ class UnifiedPolicy:
         """Read a unified policy; raises CheckpointError naming what is wrong."""
         tensors, meta = load_checkpoint(folder, KIND)
         description = Description.from_meta(meta)
+        what = f"the unified policy in {folder}"
+        entries = Entries(meta)
+        network, given = entries.part("network"), entries.part("limits")
+        hidden = network.counts("hidden", LARGEST_LAYER, MOST_LAYERS)
+        limits = Limits(**{field.name: given.number(field.name, -1.0, 2.0) for field in fields(Limits)})
+        seen = encoder_sizes(network) if description.pictures is not None else None
         parts: dict[str, dict[str, Tensor]] = {"actor": {}, "goals": {}, "examples": {}}
         try:
             for name, tensor in tensors.items():
                 part, rest = name.split(".", 1)
                 parts[part][rest] = tensor
             sizes = (len(description.state_names), len(description.action_names))
-            network, encoder = meta["network"], None
+            encoder = None
             # Without memory: what would be drawn at random is replaced at once, and takes seconds in large networks.
             with torch.device("meta"):
-                if description.pictures is not None:
-                    encoder = PixelEncoder(description.pictures, int(network["feature"]), tuple(network["strides"]))
-                actor = GoalConditionedActor(*sizes, tuple(network["hidden"]), encoder)
+                if description.pictures is not None and seen is not None:
+                    encoder = PixelEncoder(description.pictures, *seen)
+                actor = GoalConditionedActor(*sizes, hidden, encoder)
                 goals = GoalEncoder(EMBEDDING_SIZE, len(description.tasks), encoder)
             actor.load_state_dict(parts["actor"], assign=True)
             goals.load_state_dict(parts["goals"], assign=True)
-            return cls(actor, goals, description, parts["examples"], Limits(**meta["limits"]), text)
+            require_weights({name: one for name, one in tensors.items() if not name.startswith("examples.")}, what)
+            picture = (None, 3, goals.picture_size, goals.picture_size)
+            tasks = len(description.tasks)
+            require_examples(parts["examples"], "sentences", (None, EMBEDDING_SIZE), torch.float32, tasks, what)
+            require_examples(parts["examples"], "pictures", picture, torch.uint8, tasks, what)
+            return cls(actor, goals, description, parts["examples"], limits, text)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"the unified policy in {folder} does not fit its own description: {error}") from None
+            raise CheckpointError(f"{what} does not fit its own description: {brief(error)}") from None
 
     def act(
         self, state: NDArray[np.float32], goal: Goal, pictures: NDArray[np.uint8] | None = None

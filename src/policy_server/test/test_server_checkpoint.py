@@ -128,9 +128,9 @@ def test_what_cannot_be_served_is_refused_and_the_old_policy_goes_on(robot, fold
     robot.wait_for(lambda: "does not fit 'toy'" in shown(robot, "checkpoints refused last reason"), 30)
     assert command(robot) == {0.5}
     (folder / META_FILE).rename(folder / "old.json")
-    (folder / "new.json").write_text(json.dumps({"format": 1}))
+    (folder / "new.json").write_text(json.dumps({"format": 2}))
     (folder / "new.json").rename(folder / META_FILE)
-    robot.wait_for(lambda: "lacks an entry" in shown(robot, "checkpoints refused last reason"), 30)
+    robot.wait_for(lambda: "is damaged" in shown(robot, "checkpoints refused last reason"), 30)
     assert command(robot) == {0.5}
     shutil.rmtree(folder)
     assert command(robot) == {0.5}

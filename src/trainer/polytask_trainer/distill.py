@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,7 +23,8 @@ from polytask_trainer.distill_config import DistillConfig, DistillProgress, Dist
 from polytask_trainer.distill_data import DistillError, SentenceEncoder, TeachingData, read_experts, teaching_data
 from polytask_trainer.distill_data import fingerprint as data_fingerprint
 from polytask_trainer.distill_frames import in_bf16
-from polytask_trainer.memory import Memory, forget_others
+from polytask_trainer.memory import Memory, forget_others, require_place
+from polytask_trainer.own_files import remove_own
 from polytask_trainer.relabelling import labelled
 from polytask_trainer.teaching import Student, policy_of, teach
 
@@ -55,7 +56,15 @@ def _finished(output: Path, fingerprint: str) -> DistillResult | None:
         raise DistillError(f"the output folder cannot be used: {error}. Choose another or remove it.") from None
     if meta.get("fingerprint") != fingerprint:
         return None
-    return DistillResult(True, int(meta["steps"]), float(meta["loss"]))
+    return done_before(meta)
+
+
+def done_before(meta: Mapping[str, Any]) -> DistillResult:
+    """Return the result that a policy's checkpoint tells of."""
+    try:
+        return DistillResult(True, int(meta["steps"]), float(meta["loss"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DistillError(f"the policy's checkpoint lacks an entry: {error!r}") from None
 
 
 def save_taught(
@@ -65,7 +74,7 @@ def save_taught(
     name = memory.save(output)
     policy_of(student, data).save(output, memory=name, loss=result.loss, steps=result.steps, **extra)
     forget_others(output, name)
-    shutil.rmtree(output / "training", ignore_errors=True)
+    remove_own(output / "training")
 
 
 def distill(
@@ -81,8 +90,9 @@ def distill(
 
     The same call carries on where an earlier one was stopped or killed, and ends with the same policy. A finished one
     returns at once. ``encode`` turns sentences into vectors (the text model when left out). Raises DistillError for
-    experts that do not fit, TextModelError without a text model.
+    experts that do not fit or an ``output`` whose memory is linked elsewhere, TextModelError without a text model.
     """
+    require_place(output)
     experts = [Path(folder) for folder in experts]
     description, read = read_experts(experts)
     fingerprint = json.dumps([config.said(), data_fingerprint(description, read)])

@@ -49,7 +49,7 @@ class Frames:
     @classmethod
     def load(cls, path: Path, count: int, size: int, places: NDArray[np.int64]) -> Frames:
         """Open a file of ``count`` frames that ``save`` wrote; raises ValueError where it is missing or too short."""
-        if not path.is_file() or path.stat().st_size < count * 3 * size * size:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size < count * 3 * size * size:
             raise ValueError(f"{path} does not hold {count} frames of {size} pixels")
         return cls(FrameStore(path, 1, count, size), places)
 

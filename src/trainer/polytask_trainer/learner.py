@@ -6,7 +6,6 @@ of what is kept, depends on it.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from polytask_trainer.cloning import Shown, checked, clone_actor, units
 from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import Demonstration, Rollout, rollout, sound_part
 from polytask_trainer.evaluate import Policy, training_seed
+from polytask_trainer.own_files import remove_own
 from polytask_trainer.progress import ProgressLog
 from polytask_trainer.replay import Replay
 from polytask_trainer.rewards.matching import MatchingReward
@@ -254,7 +254,7 @@ class Learner:
         extra = {"steps": counters.step, "seconds": counters.seconds, "training": self.identity}
         policy = self._policy(chosen)
         policy.save(self.output, seed=self.config.seed, settings=asdict(self.config), **extra)
-        shutil.rmtree(self.training, ignore_errors=True)  # large, and of no use any more
+        remove_own(self.training)  # large, and of no use any more
         return True
 
     def _until_arrival(self, episode: Rollout) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from polytask_policy.checkpoint import META_FILE, CheckpointError, has_checkpoin
 from polytask_policy.text import TextEncoder
 from polytask_policy.unified import KIND, UnifiedPolicy
 from polytask_trainer.device import torch_device
-from polytask_trainer.distill import save_taught
+from polytask_trainer.distill import done_before, save_taught
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import (
     DistillError,
@@ -29,7 +29,8 @@ from polytask_trainer.distill_data import (
     with_task,
 )
 from polytask_trainer.distill_frames import in_bf16
-from polytask_trainer.memory import FOLDER, Memory
+from polytask_trainer.memory import FOLDER, Memory, require_place
+from polytask_trainer.own_files import remove_own
 from polytask_trainer.relabelling import labelled
 from polytask_trainer.teaching import STUDENT, Student, teach
 
@@ -64,7 +65,7 @@ def assimilate(
         raise DistillError(str(error)) from None
     own, lesson = read_lesson(expert)
     if any(known.source == lesson.source for known in memory.lessons):
-        return DistillResult(True, int(meta["steps"]), float(meta["loss"]))
+        return done_before(meta)
     require_same_robot(taught.description, own, expert, str(policy))
     description = with_task(taught.description, own)
     try:
@@ -97,7 +98,10 @@ def assimilate(
 
 
 def copy_policy(policy: Path, output: Path) -> None:
-    """Copy a policy with its memory to ``output``, to teach the copy more; one that is there already stays."""
+    """Copy a policy with its memory to ``output``, to teach the copy more; one that is there already stays.
+
+    Raises DistillError where the memory's place is a symbolic link.
+    """
     if not has_checkpoint(output):
         output.mkdir(parents=True, exist_ok=True)
         _copy(policy, output)
@@ -106,15 +110,21 @@ def copy_policy(policy: Path, output: Path) -> None:
 def _keep_previous(policy: Path) -> None:
     """Keep the policy as it is, with its memory, in ``previous/``."""
     temporary, kept = policy / f".{PREVIOUS}", policy / PREVIOUS
-    shutil.rmtree(temporary, ignore_errors=True)
+    _make_room(temporary)
     temporary.mkdir()
     _copy(policy, temporary)
-    shutil.rmtree(kept, ignore_errors=True)
+    _make_room(kept)
     temporary.rename(kept)
+
+
+def _make_room(folder: Path) -> None:
+    if not remove_own(folder):
+        raise DistillError(f"{folder} holds what is not ours, and its place is needed: move it away and call again")
 
 
 def _copy(policy: Path, output: Path) -> None:
     """Copy what makes up a policy into an existing folder; the JSON last, for it says that all is there."""
-    shutil.copytree(policy / FOLDER, output / FOLDER, dirs_exist_ok=True)
+    require_place(output)
+    shutil.copytree(policy / FOLDER, output / FOLDER, symlinks=True, dirs_exist_ok=True)
     for path in (*policy.glob("tensors-*.safetensors"), policy / META_FILE):
-        shutil.copy2(path, output)
+        shutil.copy2(path, output, follow_symlinks=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +18,11 @@ import torch
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_trainer.distill_data import DistillError, Lesson
 from polytask_trainer.distill_frames import Frames
+from polytask_trainer.own_files import linked, remove_own
 
 KIND = "memory"
 FOLDER = "memory"
+_NAME = re.compile(r"[0-9a-f]{16}")
 _TENSORS = ("states", "actions", "pictures", "lots")
 
 
@@ -63,7 +65,11 @@ class Memory:
         return Memory(kept, self.storage, limit)
 
     def save(self, policy: Path) -> str:
-        """Write it into a policy's folder, beside the one in use; return its name for the policy's checkpoint."""
+        """Write it into a policy's folder, beside the one in use; return its name for the policy's checkpoint.
+
+        Raises DistillError where the place for it is a symbolic link.
+        """
+        require_place(policy)
         tensors = {
             f"{number}.{name}": getattr(lesson, name) for number, lesson in enumerate(self.lessons) for name in _TENSORS
         }
@@ -95,7 +101,11 @@ class Memory:
             raise DistillError(
                 f"{policy} has no memory of its tasks, so it would forget them: distil its experts again"
             )
-        folder = policy / FOLDER / str(meta["memory"])
+        name = meta["memory"]
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise CheckpointError(f"{policy} names {name!r:.100}, which is no name of a memory")
+        require_place(policy, name)
+        folder = policy / FOLDER / name
         tensors, own = load_checkpoint(folder, KIND)
         try:
             frames = {
@@ -104,23 +114,46 @@ class Memory:
             }
             lessons = tuple(
                 Lesson(
-                    task=task,
-                    source=source,
+                    task=str(task),
+                    source=str(source),
                     frames=frames.get(number),
                     **{name: tensors[f"{number}.{name}"] for name in _TENSORS},
                 )
                 for number, (task, source) in enumerate(zip(own["tasks"], own["sources"], strict=True))
             )
+            for lesson in lessons:
+                _check(lesson)
             return cls(lessons, int(own["storage"]), float(own["limit"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the memory in {folder} lacks an entry: {error!r}") from None
 
 
+def require_place(policy: Path, *names: str) -> None:
+    """Raise DistillError where the folder of a policy's memories, or that of one, leads elsewhere."""
+    if found := linked(policy / FOLDER, *(policy / FOLDER / name for name in names)):
+        raise DistillError(found)
+
+
 def forget_others(policy: Path, name: str) -> None:
-    """Remove all memories in a policy's folder but the one of that name."""
+    """Remove all memories in a policy's folder but the one of that name; what is no memory of ours stays."""
+    if (policy / FOLDER).is_symlink():
+        return
     for folder in (policy / FOLDER).iterdir():
-        if folder.name != name:
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder.name != name and _NAME.fullmatch(folder.name):
+            remove_own(folder)
+
+
+def _check(lesson: Lesson) -> None:
+    """Raise ValueError where a lesson's tensors do not belong together."""
+    count = len(lesson.lots)
+    if not count or lesson.states.ndim != 2 or lesson.actions.ndim != 2 or lesson.lots.ndim != 1:
+        raise ValueError(f"the samples of '{lesson.task}' have no shape of samples")
+    if len(lesson.states) != count or len(lesson.actions) != count:
+        raise ValueError(f"'{lesson.task}' has {len(lesson.states)} states but {len(lesson.actions)} actions")
+    if lesson.frames is not None and len(lesson.frames.places) != count:
+        raise ValueError(f"'{lesson.task}' has {count} states but {len(lesson.frames.places)} stacks of frames")
+    if not all(bool(one.isfinite().all()) for one in (lesson.states, lesson.actions, lesson.lots)):
+        raise ValueError(f"the samples of '{lesson.task}' are not finite")
 
 
 def _up_to(lesson: Lesson, limit: float) -> Lesson:

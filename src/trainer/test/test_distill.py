@@ -212,3 +212,14 @@ def test_no_experts_and_bad_settings_are_refused(tmp_path: Path) -> None:
         DistillConfig(steps=0)
     with pytest.raises(ValueError, match="alignment must not be negative"):
         DistillConfig(alignment=-1)
+
+
+def test_an_output_whose_memory_is_linked_elsewhere_is_refused_before_anything_is_done(
+    experts: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "letters" / "0123456789abcdef").mkdir(parents=True)
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "memory").symlink_to(tmp_path / "letters")
+    with pytest.raises(DistillError, match="is a symbolic link"):
+        distill(CONFIG, experts, tmp_path / "policy", encode=encode)
+    assert (tmp_path / "letters" / "0123456789abcdef").exists()

@@ -90,6 +90,18 @@ def test_the_earlier_policy_is_kept_whole(policy: Path, two_tasks: Path, experts
     assert same(policy / "previous", policy)
 
 
+def test_a_folder_of_the_users_in_the_place_of_the_earlier_policy_stays(policy: Path, experts: list[Path]) -> None:
+    (policy / "previous").mkdir()
+    (policy / "previous" / "thesis.txt").touch()
+    before = (policy / "checkpoint.json").read_bytes()
+    with pytest.raises(DistillError, match=r"previous holds what is not ours.*move it away"):
+        assimilate(CONFIG, experts[2], policy, encode=encode)
+    assert (policy / "previous" / "thesis.txt").exists()
+    assert (policy / "checkpoint.json").read_bytes() == before
+    (policy / "previous" / "thesis.txt").unlink()
+    assert assimilate(CONFIG, experts[2], policy, encode=encode).finished
+
+
 def test_memory_and_experts_teach_the_same(policy: Path, experts: list[Path]) -> None:
     description, lessons = read_experts(experts[:2])
     remembered = teaching_data(UnifiedPolicy.load(policy).description, Memory.load(policy).lessons, encode)

@@ -106,3 +106,63 @@ def test_a_policy_without_memory_or_with_a_damaged_one_is_named(tmp_path: Path) 
     )
     with pytest.raises(CheckpointError, match="lacks an entry"):
         Memory.load(tmp_path)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder of somebody's, which looks like a folder of memories."""
+    folder = tmp_path / "elsewhere"
+    Memory().with_lessons([lesson("left")]).save(folder)
+    (folder / "memory" / "letters").mkdir()
+    (folder / "memory" / "letters" / "checkpoint.json").touch()
+    return folder / "memory"
+
+
+def everything(folder: Path) -> set[str]:
+    """Names of all that is in a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_a_memory_that_is_linked_elsewhere_is_neither_read_nor_written_nor_emptied(
+    tmp_path: Path, elsewhere: Path
+) -> None:
+    policy, before = tmp_path / "policy", everything(elsewhere)
+    own = next(path.name for path in elsewhere.iterdir() if path.name != "letters")
+    save_checkpoint(policy, {}, {"kind": "unified", "memory": own})
+    (policy / "memory").symlink_to(elsewhere)
+    forget_others(policy, "0123456789abcdef")
+    with pytest.raises(DistillError, match="is a symbolic link"):
+        Memory.load(policy)
+    with pytest.raises(DistillError, match="is a symbolic link"):
+        Memory().with_lessons([lesson("right")]).save(policy)
+    assert everything(elsewhere) == before
+    (policy / "memory").unlink()
+    (policy / "memory").mkdir()
+    (policy / "memory" / own).symlink_to(elsewhere / own)
+    with pytest.raises(DistillError, match="is a symbolic link"):
+        Memory.load(policy)
+    forget_others(policy, "0123456789abcdef")
+    assert everything(elsewhere) == before
+
+
+def test_only_memories_of_ours_are_forgotten(tmp_path: Path, elsewhere: Path) -> None:
+    policy = tmp_path / "policy"
+    old, new = (Memory().with_lessons([lesson(task)]).save(policy) for task in ("left", "right"))
+    for name in ("letters", "0123456789abcdef", f"{old}/sub"):
+        (policy / "memory" / name).mkdir()
+        (policy / "memory" / name / "thesis.txt").touch()
+    (policy / "memory" / "linked").symlink_to(elsewhere)
+    (policy / "memory" / "note.txt").touch()
+    forget_others(policy, new)
+    left = {path.relative_to(policy / "memory").as_posix() for path in policy.glob("memory/**/*.txt")}
+    assert left == {"letters/thesis.txt", "0123456789abcdef/thesis.txt", f"{old}/sub/thesis.txt", "note.txt"}
+    assert not (policy / "memory" / old / "checkpoint.json").exists()
+    assert (policy / "memory" / new / "checkpoint.json").exists()
+    assert (elsewhere / "letters" / "checkpoint.json").exists()
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere/memory", "/tmp", "", ".", "..", 5, None, ["x"]])
+def test_a_name_that_is_none_of_a_memory_is_not_followed(tmp_path: Path, name: object) -> None:
+    save_checkpoint(tmp_path, {}, {"kind": "unified", "memory": name})
+    with pytest.raises(CheckpointError, match="no name of a memory"):
+        Memory.load(tmp_path)
