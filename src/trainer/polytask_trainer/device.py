@@ -23,6 +23,14 @@ def torch_device(name: str) -> torch.device:
     return torch.device("cuda")
 
 
+def quick_in_bf16(device: torch.device) -> bool:
+    """Whether it has instructions for bfloat16; a CPU without them takes several times as long as in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known = torch.cpu.get_capabilities()
+    return any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 def device_name(device: torch.device) -> str:
     """Name a device as a log should: "cpu", or a GPU's model."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

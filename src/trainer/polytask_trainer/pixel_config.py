@@ -39,7 +39,8 @@ class PictureConfig:
     device: Device = "auto"
     """Where the learner computes; ``auto``: on a GPU where there is one."""
     bf16: bool = False
-    """The encoder in bfloat16 (its weights, and all else, in float32): a third of the time, also on a recent CPU."""
+    """The encoder in bfloat16 (its weights, and all else, in float32) where the processor has instructions for it, as
+    GPUs and recent servers' CPUs do: down to a third of the time."""
     compiled: bool = False
     """Encoder and critics through torch.compile; on a GPU each update as one CUDA graph (not with ``auxiliary``)."""
     auxiliary: AuxiliaryConfig | None = None

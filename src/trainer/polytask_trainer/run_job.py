@@ -37,9 +37,11 @@ def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, A
     from polytask_policy.checkpoint import CheckpointError
     from polytask_policy.text import TextModelError
     from polytask_trainer import methods
+    from polytask_trainer.allocator import keep_memory
     from polytask_trainer.distill_data import DistillError
     from polytask_trainer.training_state import ResumeError
 
+    keep_memory()
     begun = False
 
     def progress(report: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.unified import UnifiedPolicy
-from polytask_trainer.device import device_name, torch_device
+from polytask_trainer.device import device_name, quick_in_bf16, torch_device
 from polytask_trainer.distill_batch import Ahead, Batch, draw_batch, task_of_row
 from polytask_trainer.distill_config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distill_data import TeachingData
@@ -47,7 +47,8 @@ class Student(nn.Module):
         Eq. 2: L = E_t E_{s in D_t} || pi_t(s) - Pi(s, g_t) ||^2, here averaged over the action's entries. Alignment:
         cross-entropy of the task, read from the cosines between the goals and all tasks' embeddings.
         """
-        with torch.autocast(batch.states.device.type, torch.bfloat16, self._bf16):
+        device = batch.states.device
+        with torch.autocast(device.type, torch.bfloat16, self._bf16 and quick_in_bf16(device)):
             pictures = self.goals.from_pictures(batch.pictures)[batch.picture_rows]
             values = self.actor.see(batch.states, batch.seen)
         asked = torch.cat([self.goals.from_sentences(batch.sentences), pictures])

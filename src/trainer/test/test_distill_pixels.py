@@ -80,7 +80,10 @@ def seen(expert: Path, index: int) -> tuple[NDArray[np.float32], NDArray[np.uint
     return read.states[index], read.pictures(np.array([index]))[0]
 
 
-def test_the_student_computes_as_its_experts_did_and_learns_as_well(experts: list[Path], tmp_path: Path) -> None:
+def test_the_student_computes_as_its_experts_did_and_learns_as_well(
+    experts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     config = dataclasses.replace(CONFIG, steps=40)
     full = distill(config, experts, tmp_path / "float32", encode=encode)
     for folder in experts:

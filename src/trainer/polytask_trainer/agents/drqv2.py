@@ -20,6 +20,7 @@ from polytask_trainer.agents.ddpg import DDPG, AgentConfig
 from polytask_trainer.agents.graphed import Graphed
 from polytask_trainer.auxiliary.joint import Auxiliary
 from polytask_trainer.auxiliary.replay import SteppedBatch
+from polytask_trainer.device import quick_in_bf16
 from polytask_trainer.pixel_config import PictureConfig
 from polytask_trainer.pixel_replay import PixelBatch
 
@@ -73,7 +74,7 @@ class DrQv2(DDPG):
         self.critic_optimizer = adam(trained)
         self._demo_states, self._demo_actions = self._demo_states.to(self.device), self._demo_actions.to(self.device)
         self._demo_pictures = torch.from_numpy(demonstrations.pictures).to(self.device)
-        self._bf16 = pictures.bf16
+        self._bf16 = pictures.bf16 and quick_in_bf16(self.device)
         if pictures.compiled:
             compiled: list[nn.Module] = [self.actor.encoder, self.critic, self.target]
             for network in compiled:
