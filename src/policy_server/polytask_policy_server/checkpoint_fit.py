@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import yaml
-
 from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.yaml_text import write_yaml
 
 if TYPE_CHECKING:
     from polytask_policy.description import Description
@@ -42,4 +41,4 @@ def require_fit(description: Description, robot: Embodiment) -> None:
 
 
 def _trained(description: Description) -> Embodiment:
-    return Embodiment.from_yaml(yaml.safe_dump(dict(description.embodiment)), source="the checkpoint's embodiment")
+    return Embodiment.from_yaml(write_yaml(dict(description.embodiment)), source="the checkpoint's embodiment")

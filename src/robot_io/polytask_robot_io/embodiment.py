@@ -122,11 +122,13 @@ class Embodiment:
         Raises:
             BadEmbodiment: no such file, or its contents are wrong; the message says what to do.
         """
+        from polytask_robot_io.yaml_text import BadYaml, read_text
+
         path = find_file(name_or_path)
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadEmbodiment(f"{path}: cannot be read: {error}") from error
+            text = read_text(path)
+        except BadYaml as error:
+            raise BadEmbodiment(str(error)) from error
         return cls.from_yaml(text, source=str(path))
 
     @classmethod

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from polytask_robot_io.embodiment import Camera, CommandValue, Embodiment, Quantity, StateField
 from polytask_robot_io.errors import BadEmbodiment
+from polytask_robot_io.text import printable, repeated
+from polytask_robot_io.yaml_text import BadYaml, read_yaml, write_yaml
 
 QUANTITIES = ("position", "velocity", "effort")
 ENCODINGS = ("rgb8", "bgr8")
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """PyYAML silently keeps the last of two equal keys; here they are an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not a word", key_node.start_mark)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is there twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+NAME_LENGTH = 100
+"""Characters of a name, a topic, a unit or a frame."""
+DESCRIPTION_LENGTH = 2000
+"""Characters of the description."""
+RATES = (0.01, 10_000.0)
+"""Hz."""
+AGES = (1e-4, 3600.0)
+"""Seconds."""
+SCALES = (1e-9, 1e9)
+"""What a command of 1 means, in any unit."""
+CHANGES = (1e-6, 1e6)
+"""Of a normalised value, per second."""
+MAX_PIXELS = 16_384
+"""Of a picture's width or height."""
+_TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 class _Section:
@@ -47,18 +50,31 @@ class _Section:
     def __contains__(self, key: str) -> bool:
         return key in self._left
 
-    def text(self, key: str, among: Sequence[str] = ()) -> str:
+    def text(self, key: str, among: Sequence[str] = (), length: int = NAME_LENGTH) -> str:
         value = self._take(key)
         if not isinstance(value, str) or not value.strip():
             raise BadEmbodiment(f"{self.where}.{key}: expected text, found {_kind(value)}; put it in quotes")
+        if len(value) > length:
+            raise BadEmbodiment(f"{self.where}.{key}: {len(value)} characters, but at most {length} are allowed")
+        if length == NAME_LENGTH and not value.isprintable():
+            raise BadEmbodiment(f"{self.where}.{key}: '{printable(value)}' holds characters that do not print")
         if among and value not in among:
             raise BadEmbodiment(f"{self.where}.{key}: '{value}' is not one of {', '.join(among)}")
         return value
 
-    def number(self, key: str, least: float = -math.inf, most: float = math.inf, above: float = -math.inf) -> float:
+    def topic(self, key: str) -> str:
+        value = self.text(key)
+        if not _TOPIC.fullmatch(value):
+            raise BadEmbodiment(
+                f"{self.where}.{key}: '{value}' is no topic's name; letters, digits and '_' make its words, '/' parts "
+                "them, and none begins with a digit"
+            )
+        return value
+
+    def number(self, key: str, least: float, most: float) -> float:
         value = _number(f"{self.where}.{key}", self._take(key))
-        if not (least <= value <= most and value > above):
-            limit = f"greater than {above}" if value <= above else f"within [{least}, {most}]"
+        if not least <= value <= most:
+            limit = "greater than 0" if value <= 0 < least else f"within [{least}, {most}]"
             raise BadEmbodiment(f"{self.where}.{key}: {value} must be {limit}")
         return value
 
@@ -72,7 +88,7 @@ class _Section:
         return low, high
 
     def pixels(self, key: str) -> int:
-        value = self.number(key, above=0)
+        value = self.number(key, 1, MAX_PIXELS)
         if not value.is_integer():
             raise BadEmbodiment(f"{self.where}.{key}: {value} must be a whole number of pixels")
         return int(value)
@@ -82,9 +98,8 @@ class _Section:
         if not isinstance(value, list) or (not value and not allow_empty):
             raise BadEmbodiment(f"{self.where}.{key}: expected a list of entries ('- …'), found {_kind(value)}")
         entries = tuple(_read(f"{self.where}.{key}[{index}]", item, read) for index, item in enumerate(value))
-        names = [entry.name for entry in entries]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise BadEmbodiment(f"{self.where}.{key}: name '{twice[0]}' is there twice; names must be unique")
+        if twice := repeated(entry.name for entry in entries):
+            raise BadEmbodiment(f"{self.where}.{key}: name '{twice}' is there twice; names must be unique")
         return entries
 
     def section(self, key: str) -> _Section:
@@ -92,7 +107,7 @@ class _Section:
 
     def done(self) -> None:
         if self._left:
-            unknown = ", ".join(sorted(self._left))
+            unknown = printable(", ".join(sorted(self._left)))
             raise BadEmbodiment(f"{self.where}: unknown key(s) {unknown}; correct the spelling or remove")
 
 
@@ -103,9 +118,13 @@ def _kind(value: object) -> str:
 def _number(where: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadEmbodiment(f"{where}: expected a number, found {_kind(value)}")
-    if not math.isfinite(value):
-        raise BadEmbodiment(f"{where}: {value} is not a finite number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        number = math.inf
+    if not math.isfinite(number):
+        raise BadEmbodiment(f"{where}: {number} is not a finite number")
+    return number
 
 
 def _read(where: str, content: object, read: Callable[[_Section], Any]) -> Any:
@@ -118,19 +137,20 @@ def _read(where: str, content: object, read: Callable[[_Section], Any]) -> Any:
 def parse(text: str, source: str) -> Embodiment:
     """See :meth:`Embodiment.from_yaml`."""
     try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise BadEmbodiment(f"{source}: not valid YAML: {error}") from error
+        content = read_yaml(text, source)
+    except BadYaml as error:
+        raise BadEmbodiment(str(error)) from error
     return _read(source, content, _embodiment)
 
 
 def _embodiment(section: _Section) -> Embodiment:
-    head = (section.text("name"), section.text("description"), section.number("rate", above=0))
-    max_age = section.number("max_age", above=0)
+    description = section.text("description", length=DESCRIPTION_LENGTH)
+    head = (section.text("name"), description, section.number("rate", *RATES))
+    max_age = section.number("max_age", *AGES)
     state = section.items("state", _state_field)
     cameras = section.items("cameras", _camera, allow_empty=True)
     command = section.section("command")
-    topic, frame = command.text("topic"), command.text("frame")
+    topic, frame = command.topic("topic"), command.text("frame")
     values = command.items("values", _command_value)
     command.done()
     _check_sources(section.where, state)
@@ -138,7 +158,7 @@ def _embodiment(section: _Section) -> Embodiment:
 
 
 def _state_field(section: _Section) -> StateField:
-    name, topic = section.text("name"), section.text("topic")
+    name, topic = section.text("name"), section.topic("topic")
     quantity: Quantity = "value"
     if "joint" in section or "quantity" in section:
         entry = section.text("joint")
@@ -169,8 +189,8 @@ def _check_sources(where: str, state: tuple[StateField, ...]) -> None:
 def _camera(section: _Section) -> Camera:
     return Camera(
         name=section.text("name"),
-        topic=section.text("topic"),
-        info_topic=section.text("info_topic"),
+        topic=section.topic("topic"),
+        info_topic=section.topic("info_topic"),
         frame=section.text("frame"),
         encoding=section.text("encoding", among=ENCODINGS),
         width=section.pixels("width"),
@@ -183,10 +203,10 @@ def _command_value(section: _Section) -> CommandValue:
         name=section.text("name"),
         unit=section.text("unit"),
         frame=section.text("frame"),
-        scale=section.number("scale", above=0),
-        minimum=section.number("minimum", least=-1, most=1),
-        maximum=section.number("maximum", least=-1, most=1),
-        max_change=section.number("max_change", above=0) if "max_change" in section else None,
+        scale=section.number("scale", *SCALES),
+        minimum=section.number("minimum", -1, 1),
+        maximum=section.number("maximum", -1, 1),
+        max_change=section.number("max_change", *CHANGES) if "max_change" in section else None,
     )
     if value.minimum >= value.maximum:
         raise BadEmbodiment(f"{section.where}: minimum {value.minimum} must be less than maximum {value.maximum}")
@@ -214,4 +234,4 @@ def dump(embodiment: Embodiment) -> str:
         "cameras": [dict(vars(camera)) for camera in embodiment.cameras],
         "command": {"topic": embodiment.command_topic, "frame": embodiment.command_frame, "values": values},
     }
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return write_yaml(content)

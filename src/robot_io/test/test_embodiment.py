@@ -1,10 +1,12 @@
 """Embodiment files: what is read, and what is refused with file, key and remedy."""
 
 import dataclasses
+import itertools
+import time
 
 import pytest
 
-from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.embodiment import Embodiment, embodiments_folder
 from polytask_robot_io.errors import BadEmbodiment
 
 TEXT = """
@@ -63,6 +65,21 @@ def test_writing_and_reading_gives_the_same():
         ("[-0.5, 0.75]", "[0.75, 0.75]", "least 0.75 must be less than greatest 0.75"),
         ("[-0.5, 0.75]", "[0, .inf]", "state[0].range: inf is not a finite number"),
         ("[-0.5, 0.75]", "[low, 1]", "state[0].range: expected a number, found str 'low'"),
+        ("rate: 20.0", "rate: 1.0e-300", "toy.yaml.rate: 1e-300 must be within [0.01, 10000.0]"),
+        ("rate: 20.0", "rate: 1e300", "rate: 1e+300 must be within [0.01, 10000.0]"),
+        ("rate: 20.0", "rate: " + "9" * 399, "rate: inf is not a finite number"),
+        ("max_age: 0.2", "max_age: 1.0e+300", "max_age: 1e+300 must be within [0.0001, 3600.0]"),
+        ("scale: 0.02", "scale: 1.0e-300", "scale: 1e-300 must be within [1e-09, 1000000000.0]"),
+        ("max_change: 2.0", "max_change: 1.0e+300", "max_change: 1e+300 must be within"),
+        ("width: 8", "width: 100000000", "width: 100000000.0 must be within [1, 16384]"),
+        ("name: toy", "name: [*a]", "nothing before is called '&a'"),
+        ("name: toy", "name: " + "x" * 101, "name: 101 characters, but at most 100 are allowed"),
+        ("name: toy", 'name: "\\e[31m"', r"name: '\x1b[31m' holds characters that do not print"),
+        ("description: two", "description: " + "x" * 2000, "at most 2000 are allowed"),
+        ("unit: m", "unit: 1", "state[0].unit: expected text, found int 1; put it in quotes"),
+        ("name: toy", "name: false", "name: expected text, found bool False; put it in quotes"),
+        ("topic: command", "topic: my command", "command.topic: 'my command' is no topic's name"),
+        ("topic: command", "topic: 2026_11_27", "command.topic: '2026_11_27' is no topic's name"),
         ("encoding: rgb8", "encoding: mono8", "'mono8' is not one of rgb8, bgr8"),
         ("width: 8", "width: 8.5", "whole number of pixels"),
         ("scale: 0.02", "scale: 0", "must be greater than 0"),
@@ -78,6 +95,28 @@ def test_refuses_with_file_key_and_remedy(before, after, said):
         Embodiment.from_yaml(TEXT.replace(before, after, 1), source="toy.yaml")
     assert "toy.yaml" in str(refusal.value)
     assert said in str(refusal.value)
+
+
+def test_text_stays_text():
+    for name in ("on", "no", "2026-11-27", "1_000", "1:30"):
+        toy = Embodiment.from_yaml(TEXT.replace("name: toy", f"name: {name}"))
+        assert toy.name == name
+        assert Embodiment.from_yaml(toy.to_yaml()) == toy
+
+
+def test_an_alias_bomb_is_refused_at_once():
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{two}: &{two} [{', '.join(10 * ['*' + one])}]" for one, two in itertools.pairwise("abcdefghi")]
+    began = time.process_time()
+    with pytest.raises(BadEmbodiment, match=r"toy\.yaml, line 5: more than 20000 values"):
+        Embodiment.from_yaml("\n".join(lines) + "\nname: *i", source="toy.yaml")
+    assert time.process_time() - began < 1.0
+
+
+def test_shipped_files_are_read_and_written_again():
+    for path in sorted(embodiments_folder().glob("*.yaml")):
+        shipped = Embodiment.load(path)
+        assert Embodiment.from_yaml(shipped.to_yaml()) == shipped
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "just words"])

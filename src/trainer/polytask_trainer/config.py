@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from polytask_robot_io.text import printable
+from polytask_robot_io.yaml_text import BadYaml, read_file
 from polytask_trainer.agents.bc import CloningConfig
 from polytask_trainer.agents.ddpg import AgentConfig
 from polytask_trainer.pixel_config import PictureConfig
@@ -80,9 +80,9 @@ def load_learn_config(path: Path | str, **overrides: Any) -> LearnConfig:
 def read_yaml(path: Path | str, overrides: Mapping[str, Any]) -> Any:
     """What a YAML file says; of a mapping, ``overrides`` replace entries. Raises ConfigError."""
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+        data = read_file(Path(path)) or {}
+    except BadYaml as error:
+        raise ConfigError(str(error)) from error
     return {**data, **overrides} if isinstance(data, Mapping) else data
 
 
@@ -107,27 +107,47 @@ def _checked(kind: type, data: Any, where: str) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise ConfigError(f"{where}: must be a mapping, not {type(data).__name__}")
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(data) - set(fields))
+    unknown = sorted(map(str, set(data) - set(fields)))
     if unknown:
-        raise ConfigError(f"{where}: unknown settings {', '.join(map(str, unknown))}; known: {', '.join(fields)}")
+        raise ConfigError(f"{where}: unknown settings {printable(', '.join(unknown))}; known: {', '.join(fields)}")
     values: dict[str, Any] = {}
     for name, value in data.items():
         wanted = str(fields[name].type)
-        numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        if wanted == "int" and not (numeric and int(value) == value):
-            raise ConfigError(f"{where}: {name} must be a whole number, not {value!r}")
-        if wanted == "float" and not numeric:
-            raise ConfigError(f"{where}: {name} must be a number, not {value!r}")
-        if wanted == "tuple[int, ...]" and not (isinstance(value, list | tuple) and all(map(_is_int, value))):
-            raise ConfigError(f"{where}: {name} must be a list of whole numbers, not {value!r}")
+        if wanted in _MEANT and not _MEANT[wanted][0](value):
+            raise ConfigError(f"{where}: {name} must be {_MEANT[wanted][1]}, not {value!r:.60}")
         values[name] = int(value) if wanted == "int" else float(value) if wanted == "float" else value
         if isinstance(value, list):
             values[name] = tuple(value)
     return values
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and int(value) == value
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _list_of(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list | tuple) and all(map(holds, value))
+
+
+LARGEST = 1e12
+"""Magnitude of any number in the settings."""
+_MEANT: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "int": (_is_whole, "a whole number"),
+    "float": (_is_number, "a number (of 1e12 at most)"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "str": (_is_text, "text (in quotes)"),
+    "tuple[int, ...]": (_list_of(lambda value: isinstance(value, int) and _is_whole(value)), "a list of whole numbers"),
+    "tuple[str, ...]": (_list_of(_is_text), "a list of text (in quotes)"),
+}
+"""By the type of a field: what it takes, and how to say so."""
 
 
 def _made(kind: type, values: dict[str, Any], where: str) -> Any:

@@ -45,6 +45,16 @@ def test_nothing_means_defaults(tmp_path: Path) -> None:
         ("reward: sparse", "reward must be ot or environment"),
         ("goal_rollouts: 3", "goal_rollouts must be at least"),
         ("[1, 2]", "must be a mapping, not list"),
+        ("steps: .inf", "steps must be a whole number, not inf"),
+        ("steps: 1e300", r"steps must be a whole number, not 1e\+300"),
+        ("seed_noise: 1e300", r"seed_noise must be a number \(of 1e12 at most\), not 1e\+300"),
+        ("seed_noise: .nan", "seed_noise must be a number"),
+        ("reward: 3", "reward must be ot or environment"),
+        ("pictures: {camera: 3}", r"pictures: camera must be text \(in quotes\), not 3"),
+        ("pictures: {state: [1]}", r"pictures: state must be a list of text \(in quotes\), not \[1\]"),
+        ("pictures: {bf16: on}", "pictures: bf16 must be true or false, not 'on'"),
+        ("steps: 3\nsteps: 4", "line 2: key 'steps' is there twice"),
+        ("[" * 5000, "more than 50 levels of nesting"),
         ("steps: [", "cannot be read as YAML"),
     ],
 )
@@ -52,6 +62,13 @@ def test_wrong_settings_are_refused_with_file_and_reason(tmp_path: Path, text: s
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=rf"wrong\.yaml.*{words}"):
+        load_learn_config(path)
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"# f\xfcr\nsteps: 3\n")
+    with pytest.raises(ConfigError, match=r"latin\.yaml: cannot be read: byte 3 is not UTF-8"):
         load_learn_config(path)
 
 

@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from polytask_bringup.demo.options import Demo, DemoError
+from polytask_robot_io.yaml_text import BadYaml, read_file
 
 KINDS = ("words", "image", "name")
 
@@ -101,12 +100,12 @@ def shard(plan: Sequence[Question], index: int, count: int) -> list[Question]:
 
 def read_heldout(path: Path, tasks: Sequence[str], taught: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Sentences never trained on, per task; none where the file has none. Raises DemoError when one was taught."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, yaml.YAMLError) as error:
-        raise DemoError(f"{path}: cannot be read as YAML: {error}") from error
+    try:
+        data = read_file(path)
+    except BadYaml as error:
+        raise DemoError(str(error)) from error
     entries = data.get("tasks", data) if isinstance(data, dict) else {}
     found = {task: [str(line) for line in entries.get(task, [])] for task in tasks}
     for task, lines in found.items():

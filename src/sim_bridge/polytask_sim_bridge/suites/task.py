@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
+from polytask_robot_io.yaml_text import BadYaml, read_file, read_yaml
 
 
 class SuiteError(ValueError):
@@ -64,10 +64,9 @@ def load_suite(name: str, path: Path | None = None) -> SuiteConfig:
     """Reads ``path``, or the suite's own file in this package. Raises SuiteError on what does not fit."""
     where = str(path) if path else f"{name}.yaml"
     try:
-        text = path.read_text("utf-8") if path else _packaged(name)
-        data = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError) as error:
-        raise SuiteError(f"{where}: cannot be read as YAML: {error}") from error
+        data = read_file(path) if path else read_yaml(_packaged(name), where)
+    except BadYaml as error:
+        raise SuiteError(str(error)) from error
     try:
         return _parse(name, data)
     except (KeyError, TypeError, ValueError) as error:
