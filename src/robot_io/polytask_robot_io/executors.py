@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.context import Context
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from polytask_robot_io import ros_environment
 
 try:
     from rclpy.experimental import EventsExecutor
@@ -38,11 +41,19 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     """Run one node until SIGINT or SIGTERM, then close it; for ``main`` of an executable. Gives the exit status.
 
     A callback that is running when the signal comes is finished first, with everything still open. A node with a method
-    ``close()`` has it called before it is destroyed. :class:`ValueError` from ``make`` (a wrong parameter or file) ends
-    the program with its message and status 2, without a traceback.
+    ``close()`` has it called before it is destroyed. :class:`ValueError` from ``make`` (a wrong parameter or file), and
+    what ROS refuses of its arguments and environment, end the program with a message and status 2, without a traceback.
     """
-    # rclpy's own handlers raise KeyboardInterrupt in the middle of a callback and shut the context down under it.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        ros_environment.prepare()
+        # rclpy's own handlers raise KeyboardInterrupt in the middle of a callback and shut the context down under it.
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:  # rcl's: what was wrong, then several places in its source
+        print(f"error: ROS cannot start: {str(error).splitlines()[0].partition(', at /')[0]}", file=sys.stderr)
+        return 2
     executor = make_executor()
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -52,7 +63,7 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     try:
         try:
             node = make()
-        except ValueError as error:
+        except (ValueError, NameValidationException) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         executor.add_node(node)

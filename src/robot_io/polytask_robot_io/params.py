@@ -57,12 +57,19 @@ def declare(
     try:
         value = node.declare_parameter(name, default, descriptor).value
     except InvalidParameterTypeException as error:
-        raise BadParameter(f"parameter '{name}' must be {_kind(default)}: {error}") from error
+        raise BadParameter(f"parameter '{name}' must be {_kind(default)}: {error}{_quoted(name, default)}") from error
     except InvalidParameterValueException as error:
         raise BadParameter(f"parameter '{name}' ({description}): {error}") from error
     if choices and value not in choices:
         raise BadParameter(f"parameter '{name}' is '{value}'; it must be one of {', '.join(choices)}")
     return value  # type: ignore[no-any-return]
+
+
+def _quoted(name: str, default: object) -> str:
+    """How to give a text that YAML takes for something else, such as 2026_11_27 for a number."""
+    if not isinstance(default, str):
+        return ""
+    return f". Text that YAML takes for something else goes in quotes of its own: -p '{name}:=\"2026_11_27\"'"
 
 
 def _kind(default: object) -> str:

@@ -1,5 +1,6 @@
 """How a node's process ends."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -56,3 +57,40 @@ def test_a_wrong_parameter_is_told_without_traceback():
     _, err = (process := start(fail=True)).communicate(timeout=20)
     assert process.returncode == 2
     assert err == "error: parameter 'x' is wrong; set it to 1\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "words"),
+    [
+        (
+            ["--ros-args", "-r", "__ns:=/1"],
+            {},
+            "error: ROS cannot start: failed to initialize rcl: Couldn't parse remap",
+        ),
+        (["--ros-args", "--nope"], {}, "--nope"),
+        (["--ros-args", "--params-file", "/no/such"], {}, "Couldn't parse params file: '--params-file /no/such'"),
+        ([], {"ROS_DOMAIN_ID": "300"}, "error: ROS_DOMAIN_ID is '300'; it has to be"),
+    ],
+)
+def test_what_ros_refuses_is_a_sentence(arguments, env, words):
+    program = PROGRAM.format(fail=False, plain=False).replace("run_node(Toy)", "run_node(Toy, sys.argv)")
+    command = [sys.executable, "-c", program, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=20, env={**os.environ, **env})
+    assert result.returncode == 2
+    said = [line for line in result.stderr.splitlines() if not line.startswith("[")]  # those are rcl's own
+    assert len(said) == 1
+    assert words in said[0]
+    assert "/src/" not in said[0]
+
+
+def test_logs_go_elsewhere_without_a_home_folder(tmp_path):
+    env = {name: value for name, value in os.environ.items() if name not in ("HOME", "ROS_HOME", "ROS_LOG_DIR")}
+    env["TMPDIR"] = str(tmp_path)
+    command = [sys.executable, "-c", PROGRAM.format(fail=False, plain=False)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    assert process.stdout.readline() == "tick\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "ROS cannot write its logs (HOME is not set); they go to" in err
+    assert list(tmp_path.glob("polytask-ros-log-*/*.log"))
