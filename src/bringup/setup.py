@@ -32,8 +32,8 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "polytask = polytask_bringup.cli:main",
-            "visualizer = polytask_bringup.visualizer_node:main",
+            "polytask = polytask_bringup.__main__:main",
+            "visualizer = polytask_bringup.executables:visualizer",
         ],
     },
 )

@@ -18,8 +18,8 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "demo_recorder = polytask_demo_recorder.recorder_node:main",
-            "keyboard_teleop = polytask_demo_recorder.keyboard_teleop_node:main",
+            "demo_recorder = polytask_demo_recorder.executables:demo_recorder",
+            "keyboard_teleop = polytask_demo_recorder.executables:keyboard_teleop",
         ],
     },
 )

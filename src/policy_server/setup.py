@@ -18,7 +18,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "policy_server = polytask_policy_server.policy_server_node:main",
+            "policy_server = polytask_policy_server.executables:policy_server",
         ],
     },
 )

@@ -19,8 +19,8 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "sim_bridge = polytask_sim_bridge.sim_bridge_node:main",
-            "scripted_expert = polytask_sim_bridge.scripted_expert_node:main",
+            "sim_bridge = polytask_sim_bridge.executables:sim_bridge",
+            "scripted_expert = polytask_sim_bridge.executables:scripted_expert",
         ],
     },
 )

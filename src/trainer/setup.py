@@ -18,7 +18,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "trainer = polytask_trainer.trainer_node:main",
+            "trainer = polytask_trainer.executables:trainer",
         ],
     },
 )

@@ -32,7 +32,3 @@ def main() -> None:
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped")
         sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from polytask_robot_io.starting import end_with_parent
+
 PATIENCE = (2.5, 1.5)
 """Seconds a child gets after SIGINT, and then after SIGTERM, before it is killed; within five seconds in all."""
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec as little as possible should happen
-
-
-def _end_with_parent() -> None:
-    """In the child: be told to end when the parent is gone, also when it was killed. Linux only."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def start(
@@ -49,7 +43,7 @@ def start(
             env={**os.environ, **(env or {})},
             text=True,
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGTERM),
         )
 
 

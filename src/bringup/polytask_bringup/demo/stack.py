@@ -21,7 +21,7 @@ class Stack:
     def __init__(self, launch: str, arguments: Mapping[str, str], log: Path) -> None:
         """``launch``: name or path of a launch file; ``arguments``: its arguments; output goes to ``log``."""
         self.log = log
-        self._command = [sys.executable, "-m", "polytask_bringup.cli", "up", launch]
+        self._command = [sys.executable, "-m", "polytask_bringup", "up", launch]
         self._command += [f"{name}:={value}" for name, value in arguments.items()]
         self._process: subprocess.Popen[str] | None = None
 
