@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from polytask_bringup.launch_runner import LaunchError
 from polytask_bringup.launch_runner.description import Description
+from polytask_bringup.launch_runner.parameters import write_parameters
 from polytask_bringup.launch_runner.substitutions import substitute
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -84,6 +86,28 @@ launch:
     assert (node.sigterm_timeout, node.sigkill_timeout) == (1.0, 1.5)
 
 
+def test_a_blank_in_a_path_parts_nothing(write):
+    path = write("""
+launch:
+- arg: {name: folder, default: "/my robots/#1"}
+- node: {exec: "echo", args: "-d $(var folder)/a.rviz  $(env NO_SUCH 'b c')"}
+""")
+    assert Description(path, {}).nodes[0].command == ["echo", "-d", "/my robots/#1/a.rviz", "b c"]
+
+
+def test_environment(write):
+    path = write("""
+launch:
+- set_env: {name: A, value: "1"}
+- group:
+  - set_env: {name: A, value: "2"}
+  - set_env: {name: B, value: "$(eval 'os.getpid()' 'os')"}
+  - node: {exec: "inner"}
+- node: {exec: "outer"}
+""")
+    assert [node.environment for node in Description(path, {}).nodes] == [{"A": "2", "B": str(os.getpid())}, {"A": "1"}]
+
+
 def test_variables_conditions_groups_and_includes(write):
     inner = write(
         """
@@ -129,9 +153,15 @@ launch:
         ("launch:\n- arg: {name: a, default: x, choice: [{value: y}]}", "one of y, not 'x'"),
         ("launch:\n- node: {exec: a, if: 'maybe'}", "must be true, 1, false or 0"),
         ("launch:\n- node: {exec: a, param: [{from: /no/such}]}", "no parameter file /no/such"),
-        ("launch:\n- node: {exec: a, param: [{name: b}]}", "either `from` or `name` and `value`"),
+        ("launch:\n- node: {exec: a, param: [{name: b}]}", "either `from` or `name`, `value` and perhaps `type`"),
         ("launch:\n- node: {exec: a, on_exit: respawn}", "can only be `shutdown`"),
         ("launch:\n- node: {exec: a, sigterm_timeout: 3}", "must be a number of seconds"),
+        ("launch:\n- node: {exec: a, namespace: '1'}", "'1' cannot be a namespace: each of its parts begins with"),
+        ("launch:\n- node: {exec: a, namespace: a//b}", "'a//b' cannot be a namespace"),
+        ("launch:\n- node: {exec: a, namespace: a-b}", "'a-b' cannot be a namespace"),
+        ("launch:\n- node: {exec: a, name: arm 1}", "'arm 1' cannot be a node's name"),
+        ("launch:\n- node: {exec: a, param: [{name: b, value: '{x'}]}", "parameter 'b': '{x' is not YAML"),
+        ("launch:\n- node: {exec: a, param: [{name: b, value: 'x', type: list}]}", "`type` 'list' is not understood"),
         ("launch:\n- include: {file: /no/such.yaml}", "cannot read /no/such.yaml"),
         ("launch:\n- node\n", "expected one action"),
         ("launch:\n- node: x\n", "needs attributes"),
@@ -173,6 +203,8 @@ def test_own_files(path):
     arguments = {"checkpoint": "/tmp"} if path.name.startswith(("serve", "demo")) else {}
     description = Description(path, arguments)
     assert description.nodes
+    for node in description.nodes:
+        assert node.environment == {"POLYTASK_LAUNCHER": str(os.getpid())}
     for argument in description.arguments:
         assert argument.description, f"{argument.name} has no description"
     for node in description.nodes:
@@ -187,3 +219,88 @@ def test_own_files_with_a_namespace(path):
     arguments = {"checkpoint": "/tmp"} if path.name.startswith(("serve", "demo")) else {}
     for node in Description(path, {**arguments, "namespace": "left"}).nodes:
         assert "__ns:=/left" in node.ros_arguments
+
+
+LIKE_YAML = [
+    *("2026_11_27", "2026-11-27", "2026-11-27 10:00:00", "12:30:45", "0010", "1e3", "1_000", "0x10", ".5", "+1", "nan"),
+    *("yes", "no", "on", "off", "y", "n", "true", "null", "~", "", " ", "a ", " a", "/policies/blue #2", "#", "a: b"),
+    *(
+        "{",
+        "[a",
+        "- a",
+        "'",
+        '"',
+        "it's",
+        "back\\slash",
+        "%",
+        "@",
+        "`",
+        "|",
+        ">",
+        "&a",
+        "*a",
+        "!a",
+        "$",
+        "=",
+        "é",
+        "\t",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", LIKE_YAML)
+def test_text_stays_text(text, tmp_path):
+    """From the command line of every launch file to the file that the node reads."""
+    arguments = {"checkpoint": text, "dataset": text, "embodiment": text, "task": text}
+    for name in ("serve", "record", "simulation"):
+        path = REPOSITORY / "launch" / f"{name}.launch.yaml"
+        known = {argument.name for argument in Description(path, {}, only_arguments=True).arguments}
+        given = {key: value for key, value in arguments.items() if key in known}
+        found = {}
+        for node in Description(path, given).nodes:
+            for entry in node.parameters:
+                if isinstance(entry, dict):
+                    write_parameters(tmp_path / "params.yaml", entry)
+                    [read] = yaml.safe_load((tmp_path / "params.yaml").read_text()).values()
+                    found.update(read["ros__parameters"])
+        assert {key: found[key] for key in given} == given
+
+
+def test_text_is_quoted_since_rcl_reads_more_as_numbers_than_yaml_says(tmp_path):
+    write_parameters(tmp_path / "params.yaml", {"a": "1e3", "b": "y", "c": 3, "d": True, "e": 0.5, "f": "\x7f\x85é"})
+    assert (tmp_path / "params.yaml").read_text() == (
+        '{"/**": {"ros__parameters": {"a": "1e3", "b": "y", "c": 3, "d": true, "e": 0.5, "f": "\\u007f\\u0085é"}}}'
+    )
+
+
+@pytest.mark.parametrize(("text", "number"), [("0010", 10), ("7", 7), ("-3", -3), ("1_000", 1000), (" 5 ", 5)])
+def test_a_whole_number_is_what_a_person_means(text, number):
+    assert seed_of(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "0x10", "1e3", "1.0", "ten", "0o10", "true", "2026-11-27"])
+def test_what_is_no_whole_number(text):
+    with pytest.raises(LaunchError, match=r"parameter 'seed': .* is not a whole number"):
+        seed_of(text)
+
+
+def seed_of(text):
+    [node] = Description(REPOSITORY / "launch" / "simulation.launch.yaml", {"seed": text}).nodes
+    [seed] = [entry["seed"] for entry in node.parameters if isinstance(entry, dict) and "seed" in entry]
+    return seed
+
+
+def test_what_is_neither_true_nor_false():
+    with pytest.raises(LaunchError, match="'maybe' is neither true nor false"):
+        Description(REPOSITORY / "launch" / "serve.launch.yaml", {"checkpoint": "x", "use_sim_time": "maybe"})
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("0", False), ("1", True), ("off", False)])
+def test_true_or_false(text, value):
+    nodes = Description(REPOSITORY / "launch" / "serve.launch.yaml", {"checkpoint": "x", "use_sim_time": text}).nodes
+    assert {"use_sim_time": value} in nodes[-1].parameters
+
+
+def test_a_letter_that_is_not_unicode(tmp_path):
+    with pytest.raises(LaunchError, match="is not UTF-8"):
+        Description(REPOSITORY / "launch" / "simulation.launch.yaml", {"task": "\udce9"})

@@ -32,8 +32,13 @@ def repository() -> Path:
 
 def fail(message: str, status: int = 1) -> NoReturn:
     """End the command with a reason."""
-    errors.print(f"[bold red]polytask:[/] {message}", soft_wrap=True)
+    _say(message)
     raise typer.Exit(status)
+
+
+def _say(message: str) -> None:
+    errors.print("[bold red]polytask:[/] ", end="")
+    errors.print(message, markup=False, soft_wrap=True)  # a path may have brackets
 
 
 @contextmanager
@@ -42,8 +47,7 @@ def reporting(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        errors.print("[bold red]polytask:[/] ", end="")
-        errors.print(str(error), markup=False, soft_wrap=True)
+        _say(str(error))
         raise typer.Exit(1) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 import yaml
 
 from polytask_bringup.launch_runner.executables import find_executable
-from polytask_bringup.launch_runner.substitutions import LaunchError, substitute
+from polytask_bringup.launch_runner.parameters import ParameterValue, read_value
+from polytask_bringup.launch_runner.substitutions import LaunchError, NotUnderstood, split, substitute
 
-ParameterValue = bool | int | float | str | list[Any]
+NAME_RULE = "begins with a letter or an underscore and has letters, digits and underscores only"
 
 TIMEOUTS = ("sigterm_timeout", "sigkill_timeout")
+ROS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ATTRIBUTES = {
     "arg": {"name", "default", "description", "choice"},
     "let": {"name", "value"},
+    "set_env": {"name", "value"},
     "include": {"file", "arg"},
     "group": {"scoped"},
     "node": {
@@ -52,8 +56,9 @@ class NodeProcess:
     """One process to start.
 
     Attributes:
-        label: stands before each line of its output.
+        label: stands before each line of its output; empty for launch_ros, which labels that of its nodes.
         command: the executable and its arguments, but for inline parameters.
+        environment: variables that are set for it.
         parameters: inline parameters, to be written to a file that `--params-file` names; each entry of the list is
             either such a mapping or the path of a parameter file, later ones override earlier ones.
         ends_all: its end is the end of everything (`on_exit: shutdown`).
@@ -64,6 +69,7 @@ class NodeProcess:
     label: str
     command: list[str]
     ros_arguments: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
     parameters: list[dict[str, ParameterValue] | Path] = field(default_factory=list)
     ends_all: bool = False
     sigterm_timeout: float = 3.0
@@ -85,6 +91,7 @@ class Description:
         self.arguments: list[Argument] = []
         self.nodes: list[NodeProcess] = []
         self._variables = dict(arguments)
+        self._environment: dict[str, str] = {}
         self._handed_on = set(arguments)
         self._only_arguments = only_arguments
         self._opened: list[Path] = []
@@ -104,14 +111,14 @@ class Description:
         except OSError as error:
             raise LaunchError(f"cannot read {path}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise LaunchError(f"{path} is not YAML: {error}") from error
+            raise NotUnderstood(f"{path} is not YAML: {error}") from error
         if not isinstance(document, dict) or list(document) != ["launch"] or not isinstance(document["launch"], list):
-            raise LaunchError(f"{path} is not a YAML launch file: it has to be one list under the key `launch`")
+            raise NotUnderstood(f"{path} is not a YAML launch file: it has to be one list under the key `launch`")
         self._opened.append(path)
         try:
             self._actions(document["launch"])
         except LaunchError as error:
-            raise error if str(error).startswith("/") else LaunchError(f"{path}: {error}") from error
+            raise error if str(error).startswith("/") else type(error)(f"{path}: {error}") from error
         self._opened.pop()
 
     def _actions(self, actions: list[Any]) -> None:
@@ -120,7 +127,9 @@ class Description:
                 raise LaunchError(f"expected one action, such as `- node:`, not {entry!r}")
             [(kind, content)] = entry.items()
             if kind not in ATTRIBUTES:
-                raise LaunchError(f"action `{kind}` is not understood without launch_ros; {', '.join(ATTRIBUTES)} are")
+                raise NotUnderstood(
+                    f"action `{kind}` is not understood without launch_ros; {', '.join(ATTRIBUTES)} are"
+                )
             if kind == "group" and isinstance(content, list):
                 content = {"children": content}
             if not isinstance(content, dict):
@@ -130,15 +139,15 @@ class Description:
                 continue
             children = content.pop("children", []) if kind == "group" else []
             for unknown in set(content) - ATTRIBUTES[kind]:
-                raise LaunchError(
+                raise NotUnderstood(
                     f"attribute `{unknown}` of `{kind}` is not understood without launch_ros; "
                     f"{', '.join(sorted(ATTRIBUTES[kind]))}, if and unless are"
                 )
             if kind == "group":
-                outer = dict(self._variables)
+                outer = dict(self._variables), dict(self._environment)
                 self._actions(children)
                 if content.get("scoped", True):
-                    self._variables = outer
+                    self._variables, self._environment = outer
             else:
                 getattr(self, f"_{kind}")(content)
 
@@ -186,6 +195,9 @@ class Description:
     def _let(self, content: dict[str, Any]) -> None:
         self._variables[self._text(content, "name")] = self._text(content, "value")
 
+    def _set_env(self, content: dict[str, Any]) -> None:
+        self._environment[self._text(content, "name")] = self._text(content, "value")
+
     def _include(self, content: dict[str, Any]) -> None:
         outer = self._handed_on
         self._handed_on = set()
@@ -203,12 +215,16 @@ class Description:
         if "pkg" in content:
             executable = str(find_executable(self._text(content, "pkg"), executable))
         if content.get("on_exit", "shutdown") != "shutdown":
-            raise LaunchError(f"`on_exit` can only be `shutdown`, not {content['on_exit']!r}")
-        arguments = self._text(content, "args", "").split()
+            raise NotUnderstood(f"`on_exit` can only be `shutdown`, not {content['on_exit']!r}")
+        arguments = [substitute(word, self._variables) for word in split(content.get("args", ""))]
         name = self._text(content, "name", "")
         ros: list[str] = ["-r", f"__node:={name}"] if name else []
+        if name and not ROS_NAME.fullmatch(name):
+            raise LaunchError(f"{name!r} cannot be a node's name: {NAME_RULE}")
         namespace = self._text(content, "namespace", "").strip("/")
         if namespace:
+            if not all(ROS_NAME.fullmatch(part) for part in namespace.split("/")):
+                raise LaunchError(f"{namespace!r} cannot be a namespace: each of its parts {NAME_RULE}")
             ros += ["-r", f"__ns:=/{namespace}"]
         for remap in content.get("remap", []):
             ros += ["-r", f"{self._text(remap, 'from')}:={self._text(remap, 'to')}"]
@@ -217,6 +233,7 @@ class Description:
                 label=f"{namespace}/{name}" if namespace and name else name or Path(executable).name,
                 command=[executable, *arguments],
                 ros_arguments=ros,
+                environment=dict(self._environment),
                 parameters=list(self._parameters(content.get("param", []))),
                 ends_all="on_exit" in content,
                 **{name: self._seconds(content, name) for name in TIMEOUTS if name in content},
@@ -230,15 +247,13 @@ class Description:
                 if not path.is_file():
                     raise LaunchError(f"there is no parameter file {path}")
                 yield path
-            elif set(entry) == {"name", "value"}:
-                yield {self._text(entry, "name"): self._value(entry["value"])}
+            elif {"name", "value"} <= set(entry) <= {"name", "value", "type"}:
+                name, value = self._text(entry, "name"), entry["value"]
+                try:
+                    if isinstance(value, str):
+                        value = read_value(substitute(value, self._variables), entry.get("type"))
+                except ValueError as error:
+                    raise LaunchError(f"parameter {name!r}: {error}") from None
+                yield {name: value}
             else:
-                raise LaunchError(f"a `param` has either `from` or `name` and `value`, not {entry!r}")
-
-    def _value(self, value: Any) -> ParameterValue:
-        """A parameter's value; text is read as YAML once substituted, as launch_ros does it."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        text = substitute(value, self._variables)
-        parsed = yaml.safe_load(text) if text else ""
-        return parsed if isinstance(parsed, bool | int | float | str | list) else text
+                raise NotUnderstood(f"a `param` has either `from` or `name`, `value` and perhaps `type`, not {entry!r}")

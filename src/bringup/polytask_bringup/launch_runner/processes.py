@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import queue
 import signal
@@ -14,17 +13,15 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import yaml
-
 from polytask_bringup.launch_runner.description import NodeProcess
+from polytask_bringup.launch_runner.parameters import write_parameters
 from polytask_bringup.launch_runner.substitutions import LaunchError
+from polytask_robot_io.starting import end_with_parent
 
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95)
-PR_SET_PDEATHSIG = 1
-
-_libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ class Supervisor:
             path = entry
             if isinstance(path, dict):
                 path = folder / f"{index}_{number}.yaml"
-                path.write_text(yaml.safe_dump({"/**": {"ros__parameters": entry}}))
+                write_parameters(path, entry)
             command += ["--params-file", str(path)]
         try:
             process = subprocess.Popen(
@@ -98,10 +95,10 @@ class Supervisor:
                 text=True,
                 errors="replace",
                 bufsize=1,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **node.environment},
                 start_new_session=True,
                 # Should this process be killed, nobody else would stop its nodes.
-                preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT),
+                preexec_fn=partial(end_with_parent, os.getpid()),
             )
         except OSError as error:
             raise LaunchError(f"cannot start {command[0]}: {error.strerror}") from error
@@ -123,11 +120,12 @@ class Supervisor:
                 self._say(index, line.rstrip("\n"))
 
     def _say(self, index: int, text: str) -> None:
-        head = f"[{self._nodes[index].label}]".ljust(self._width + 2)
-        if self._colour:
+        label = self._nodes[index].label
+        head = f"[{label}]".ljust(self._width + 2) + " " if label else ""
+        if self._colour and label:
             head = f"\033[{COLOURS[index % len(COLOURS)]}m{head}\033[0m"
         with contextlib.suppress(BrokenPipeError):
-            sys.stdout.write(f"{head} {text}\n")
+            sys.stdout.write(f"{head}{text}\n")
             sys.stdout.flush()
 
     def _wait(self) -> None:
@@ -162,10 +160,12 @@ class Supervisor:
         code = self._processes[index].returncode
         if self._stopping is not None:
             return
+        self._failed = self._failed or code != 0
+        if not self._nodes[index].label:
+            return  # launch has said all
         if code == 0:
             self._say(index, "finished")
             return
-        self._failed = True
         how = f"exit status {code}" if code > 0 else f"signal {signal.Signals(-code).name}"
         self._say(index, f"crashed: {how}")
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import importlib.util
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
-from polytask_bringup.launch_runner.description import Argument, Description
+from polytask_bringup.launch_runner.description import Argument, Description, NodeProcess
 from polytask_bringup.launch_runner.processes import Supervisor
-from polytask_bringup.launch_runner.substitutions import LaunchError
+from polytask_bringup.launch_runner.substitutions import LaunchError, NotUnderstood
 from polytask_bringup.shared_memory import remove_leftovers
 
 
@@ -47,36 +48,19 @@ def run_launch_file(path: Path, arguments: Mapping[str, str]) -> int:
         0, or 1 when a node crashed.
 
     Raises:
-        LaunchError: when the file cannot be run.
+        LaunchError: when the file cannot be run; nothing has been started then.
     """
-    remove_leftovers()
+    with_launch = importlib.util.find_spec("launch_ros") is not None
     try:
-        import launch_ros  # type: ignore[import-not-found]  # noqa: F401
-    except ImportError:
-        return Supervisor(Description(path, arguments).nodes).run()
-    return _run_with_launch(path, arguments)
-
-
-def _run_with_launch(path: Path, arguments: Mapping[str, str]) -> int:
-    from launch import LaunchDescription, LaunchService  # type: ignore[import-not-found]
-    from launch.actions import IncludeLaunchDescription, RegisterEventHandler  # type: ignore[import-not-found]
-    from launch.event_handlers import OnProcessExit  # type: ignore[import-not-found]
-    from launch.launch_description_sources import AnyLaunchDescriptionSource  # type: ignore[import-not-found]
-
-    crashed = False
-
-    def note(event, context) -> None:  # type: ignore[no-untyped-def]
-        nonlocal crashed
-        crashed = crashed or (event.returncode != 0 and not context.is_shutdown)
-
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    service = LaunchService()
-    service.include_launch_description(
-        LaunchDescription(
-            [
-                RegisterEventHandler(OnProcessExit(on_exit=note)),
-                IncludeLaunchDescription(AnyLaunchDescriptionSource(str(path)), launch_arguments=arguments.items()),
-            ]
-        )
-    )
-    return 1 if service.run() != 0 or crashed else 0
+        # Also what launch_ros will run is read first: it starts one node before it looks whether the next one exists.
+        nodes = Description(path, arguments).nodes
+    except NotUnderstood:
+        if not with_launch:
+            raise
+    remove_leftovers()
+    if with_launch:
+        command = [sys.executable, "-m", "polytask_bringup.launch_runner.with_launch", str(path)]
+        command += [f"{name}:={value}" for name, value in arguments.items()]
+        # launch gives its nodes 4.5 s of the times that the files name, and its own output labels.
+        nodes = [NodeProcess(label="", command=command, sigterm_timeout=6.0, ends_all=True)]
+    return Supervisor(nodes).run()

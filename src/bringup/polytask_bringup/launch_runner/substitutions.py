@@ -9,11 +9,15 @@ from collections.abc import Mapping
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
-KNOWN = "$(var NAME), $(find-pkg-share PACKAGE), $(env NAME) and $(env NAME DEFAULT)"
+KNOWN = "$(var NAME), $(find-pkg-share PACKAGE), $(env NAME), $(env NAME DEFAULT) and $(eval 'os.getpid()' 'os')"
 
 
 class LaunchError(Exception):
     """A launch file cannot be run; the message says where and why."""
+
+
+class NotUnderstood(LaunchError):
+    """It uses what only launch_ros understands."""
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
@@ -34,11 +38,25 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
     return result + text[position:]
 
 
+def split(text: str) -> list[str]:
+    """Words of a command line; blanks inside a substitution part nothing, nor will those that it brings."""
+    words = [""]
+    position = 0
+    while position < len(text):
+        end = _closing(text, position) + 1 if text.startswith("$(", position) else position + 1
+        if text[position].isspace():
+            words.append("")
+        else:
+            words[-1] += text[position:end]
+        position = end
+    return [word for word in words if word]
+
+
 def _closing(text: str, start: int) -> int:
     """Index of the parenthesis that closes the one of `$(` at `start`."""
     depth = 0
-    for match in re.finditer(r"\$\(|\)", text[start:]):
-        depth += 1 if match[0] == "$(" else -1
+    for match in re.finditer(r"[()]", text[start:]):
+        depth += 1 if match[0] == "(" else -1
         if depth == 0:
             return start + match.start()
     raise LaunchError(f"{text!r} has a `$(` that is never closed")
@@ -67,7 +85,9 @@ def _evaluate(inner: str, variables: Mapping[str, str]) -> str:
             return os.environ[variable]
         case "env", [variable, default]:
             return os.environ.get(variable, default)
-    raise LaunchError(f"$({inner}): without launch_ros only {KNOWN} are understood")
+        case "eval", ["os.getpid()", "os"]:  # the launcher; the one expression that the project's files need
+            return str(os.getpid())
+    raise NotUnderstood(f"$({inner}): without launch_ros only {KNOWN} are understood")
 
 
 def _names(variables: Mapping[str, str]) -> str:
