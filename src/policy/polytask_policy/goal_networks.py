@@ -65,7 +65,10 @@ class GoalEncoder(nn.Module):
         self.picture_size = encoder.pictures.size if encoder else PICTURE_SIZE
         self.language = nn.Linear(language_size, GOAL_SIZE)
         self.picture = SharedSight(encoder) if encoder else _own_sight()
-        self.task = nn.Embedding(TASK_SLOTS, GOAL_SIZE)
+        table = torch.empty(TASK_SLOTS, GOAL_SIZE)
+        if not table.is_meta:  # there, one normal distribution would import half of torch, which takes seconds
+            nn.init.normal_(table)
+        self.task = nn.Embedding(TASK_SLOTS, GOAL_SIZE, _weight=table)
 
     def teach(self, taught: int) -> None:
         """Use the first ``taught`` rows of the task table from now on; raises ValueError when it has fewer."""

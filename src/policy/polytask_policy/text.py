@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import threading
 from collections.abc import Sequence
@@ -38,24 +37,16 @@ def model_folder() -> Path:
 class TextEncoder:
     """Sentences -> unit vectors float32 (B, 384) of all-MiniLM-L6-v2.
 
-    Loading (several seconds, nearly all of it imports) waits for the first sentence; ``preload`` starts it in the
-    background. Safe to use from several threads.
+    Loading (several seconds, nearly all of it imports) waits for the first sentence. Safe to use from several threads.
     """
+
+    alive = True
+    """Whether the next sentence needs no new start, once the first was encoded."""
 
     def __init__(self) -> None:
         """Load nothing yet."""
         self._lock = threading.Lock()
         self._model: SentenceTransformer | None = None
-
-    def preload(self) -> threading.Thread:
-        """Load in a background thread; a failure is raised again by the first ``encode``."""
-        thread = threading.Thread(target=self._preload, name="text-model", daemon=True)
-        thread.start()
-        return thread
-
-    def _preload(self) -> None:
-        with contextlib.suppress(TextModelError):
-            self.encode(["warm up"])
 
     def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector per sentence, float32 (B, 384); raises TextModelError."""

@@ -9,6 +9,10 @@ It has no thread and no clock of its own: the node calls it from its executor, t
 When a goal ends, a zero command is sent that answers no observation (its observation stamp is zero). It stops a robot
 and a real-time simulation; in lock-step, where a command moves time itself, it matches no observation, so the
 simulation stands still, which is the stop there.
+
+An observation that cannot be used (malformed, too old, from the future) is dropped and told of; it ends nothing. A goal
+ends when nothing usable has come for a while, and its end names what the last refusal was. Every wait ends on a clock
+that always runs, whatever the node's clock does.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ from polytask_robot_io.stamps import to_ns
 SIMULATION_PATIENCE = 3.0
 """s of steady time without an observation that a simulation on simulated time is given: it may be rendering, or its
 machine busy, while nothing moves. A robot is given the embodiment's ``max_age``."""
+
+SLOWEST = 0.01
+"""Simulated s in a s of steady time, below which a simulation is taken to stand still."""
 
 FEEDBACK_PERIOD = 0.1
 """s of steady time between two feedbacks."""
@@ -49,6 +56,7 @@ class ControlLoop:
         on_feedback: Callable[[Run], None],
         simulated_time: bool,
         missing: Callable[[], list[str]] = list,
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Put the parts together.
 
@@ -61,15 +69,18 @@ class ControlLoop:
             on_feedback: told of a run's progress at most every FEEDBACK_PERIOD.
             simulated_time: whether the node's clock follows /clock.
             missing: gives the camera topics without which the newest state is no observation.
+            on_refused: told why an observation is dropped for its stamp.
 
         """
         self._send = send
         self._node_time, self._steady_time = node_time, steady_time
         self._on_end, self._on_feedback = on_end, on_feedback
-        self._simulated_time, self._missing = simulated_time, missing
+        self._simulated_time, self._missing, self._on_refused = simulated_time, missing, on_refused
         self._max_age_ns = embodiment.max_age_ns
         self._period_ns = embodiment.period_ns
         self._patience = max(embodiment.max_age, SIMULATION_PATIENCE) if simulated_time else embodiment.max_age
+        # Simulated time may be told after what was seen at it, by some steps.
+        self._most_early = self._patience
         self._limiter = CommandLimiter(embodiment)
         self._zero = np.zeros(len(embodiment.command), dtype=np.float32)
         self._newest: Observation | None = None
@@ -77,23 +88,29 @@ class ControlLoop:
         self._answered_ns = 0
         self._due_ns = 0
         self._status: Any = None
+        self._refused = ""
+        self._clock_ns, self._clock_moved = 0, -np.inf
         self.run: Run | None = None
 
     def begin(self, run: Run) -> None:
         """Carry out ``run`` from now; a run that is going on must have been ended before, see :meth:`end`."""
         if self.run is not None:
             raise RuntimeError("a goal is still running")
-        run.begun = self._steady_time()
-        self.run = run
+        run.begun = self._clock_moved = self._steady_time()
+        self._clock_ns = self._node_time()
+        self.run, self._refused = run, ""
         self._due_ns = 0
-        run.first_ns = self._newest.stamp_ns if self._newest is not None else 0
+        newest = self._newest
+        if newest is not None and newest.stamp_ns > self._node_time() + self._most_early * 1e9:
+            newest = None  # of a time that has begun anew
+        run.first_ns = newest.stamp_ns if newest is not None else 0
         if self._status is not None and not self._status.ended:
             run.episode_id = self._status.episode_id
         # Lock-step waits for an answer to what it has shown. In real time the next observation is soon there,
         # and one from most of a period ago is not worth a command.
         usable_ns = self._max_age_ns if self._simulated_time else EARLY * self._period_ns
-        if self._newest is not None and self._node_time() - self._newest.stamp_ns <= usable_ns:
-            self._answer(self._newest)
+        if newest is not None and self._node_time() - newest.stamp_ns <= usable_ns:
+            self._answer(newest)
 
     def end(self, outcome: int, message: str, hand_over: bool = False) -> None:
         """End the running goal, if there is one.
@@ -103,6 +120,7 @@ class ControlLoop:
         run, self.run = self.run, None
         if run is None:
             return
+        self._count(run)
         if not hand_over:
             self._limiter.reset()
             self._send(self._zero, 0)
@@ -112,28 +130,35 @@ class ControlLoop:
         """Take in a new observation, and answer it when a goal is running."""
         if observation is self._newest:
             return
-        self._newest = observation
-        if self.run is None:
+        fault = self._stamp_fault(observation.stamp_ns)
+        if fault:
+            self._on_refused(fault)
+            self.reject(fault)
             return
-        age = (self._node_time() - observation.stamp_ns) * 1e-9
-        if age * 1e9 > self._max_age_ns:
-            self.end(
-                STALE_OBSERVATIONS,
-                f"an observation came {age:.3f} s after its stamp, at most "
-                f"{self._max_age_ns * 1e-9} s are allowed: is the robot's clock in step, the network too slow?",
-            )
-        elif age * 1e9 < -self._max_age_ns and not self._simulated_time:
-            self.end(
-                STALE_OBSERVATIONS,
-                f"an observation's stamp lies {-age:.3f} s in the future: the clocks of the "
-                "machines differ, or the node should run with use_sim_time",
-            )
-        else:
-            self._answer(observation)
+        self._newest = observation
+        self._answer(observation)
 
     def reject(self, reason: str) -> None:
-        """Take note of an observation that could not be used; it ends a running goal."""
-        self.end(STALE_OBSERVATIONS, f"the observation cannot be used: {reason}")
+        """Take note of an observation that could not be used: the reason, should nothing usable follow."""
+        self._refused = reason
+
+    def _stamp_fault(self, stamp_ns: int) -> str:
+        """Why an observation of that stamp must not be acted upon; empty where it may."""
+        now = self._node_time()
+        if self._simulated_time and now == 0:
+            self._clock_ns = 0
+            return self._clock_fault()
+        age = (now - stamp_ns) * 1e-9
+        if age > self._max_age_ns * 1e-9:
+            return (
+                f"an observation came {age:.3f} s after its stamp, at most {self._max_age_ns * 1e-9:g} s are allowed: "
+                "is the robot's clock in step, the network too slow?"
+            )
+        if age < -self._most_early:
+            return f"an observation's stamp lies {-age:.3f} s in the future: the clocks of the machines differ, or " + (
+                "the robot's does not follow /clock" if self._simulated_time else "this node needs use_sim_time"
+            )
+        return ""
 
     def hear(self, status: Any) -> None:
         """Take in an EpisodeStatus of the simulator."""
@@ -160,6 +185,10 @@ class ControlLoop:
                 f"episode {self._status.episode_id} has ended ({self._status.message or 'over'}); "
                 "call reset_episode before asking"
             )
+        if self._refused:
+            return f"the last that came could not be used: {self._refused}"
+        if self._simulated_time and self._steady_time() - self._clock_moved > self._patience:
+            return self._clock_fault()
         if missing := self._missing():
             return f"states come, but no pictures that belong to them on {', '.join(missing)}: is the camera running?"
         if self._newest is None:
@@ -167,13 +196,35 @@ class ControlLoop:
         return "the simulator or the robot's driver has stopped, or its messages are lost"
 
     def _out_of_time(self, run: Run) -> bool:
-        now = self._node_time()
-        if self._simulated_time and (run.accepted_ns == 0 or now < run.accepted_ns):
-            run.accepted_ns = now  # simulated time had not begun, or began anew
-        if now - run.accepted_ns <= run.timeout * 1e9:
+        """End a goal whose time is over; never later for a clock's sake."""
+        self._count(run)
+        if run.elapsed_ns > run.timeout * 1e9:
+            self.end(TIMED_OUT, f"not done within {run.timeout:g} s")
+            return True
+        if not self._simulated_time:
             return False
-        self.end(TIMED_OUT, f"not done within {run.timeout:g} s")
+        steady, most = self._steady_time(), max(run.timeout, self._patience)
+        if steady - self._clock_moved <= most and (steady - run.begun) * SLOWEST <= most:
+            return False
+        self.end(TIMED_OUT, f"not done within {run.timeout:g} s: {self._clock_fault()}")
         return True
+
+    def _clock_fault(self) -> str:
+        if self._clock_ns == 0:
+            return "this node is to run on simulated time (use_sim_time), but nobody publishes /clock"
+        return f"/clock stands at {self._clock_ns * 1e-9:.3f} s; is the simulation that publishes it still running?"
+
+    def _count(self, run: Run) -> None:
+        """Bring ``run.elapsed_ns`` up to now."""
+        steady = self._steady_time()
+        if not self._simulated_time:
+            run.elapsed_ns = round((steady - run.begun) * 1e9)  # the system's clock may be set meanwhile
+            return
+        last, self._clock_ns = self._clock_ns, self._node_time()
+        if self._clock_ns != last:
+            self._clock_moved = steady
+        if last:  # else its first tick
+            run.elapsed_ns += max(0, self._clock_ns - last)  # one that jumps back began anew
 
     def _answer(self, observation: Observation) -> None:
         """Send the command for an observation that is new, fresh and due."""
@@ -187,6 +238,7 @@ class ControlLoop:
         except Exception as error:  # whatever the policy raises, the robot stops and the server goes on
             self.end(INTERNAL_ERROR, f"the policy gave no usable command: {type(error).__name__}: {error}")
             return
+        self._refused = ""
         self._send(command.values, observation.stamp_ns)
         self._answered_ns = observation.stamp_ns
         run.steps += 1
@@ -208,6 +260,8 @@ class ControlLoop:
         early = self._due_ns - stamp_ns
         if early > 2 * self._period_ns:  # stamps jumped back: time began anew
             self._due_ns = stamp_ns
+            if self.run is not None:
+                self.run.first_ns = min(self.run.first_ns, stamp_ns)
         elif early > EARLY * self._period_ns:
             return False
         on_grid = self._due_ns > stamp_ns - self._period_ns

@@ -8,19 +8,24 @@ from polytask_interfaces.msg import EpisodeStatus
 from polytask_policy_server.run import INTERNAL_ERROR, SUCCEEDED, TIMED_OUT, End, Run
 from polytask_robot_io.stamps import to_ns
 
+OWN_RESET = 0.1
+"""s by which a reset may be stamped after the acceptance of the goal that was asked after it: clocks and simulated time
+reach nodes a little apart."""
+
 
 def judge(status: Any, run: Run) -> End | None:
     """How an EpisodeStatus ends ``run``; None while it goes on.
 
     Client and server may hear of a new episode in any order. So a run belongs to the episode that was running when it
-    began, or to the first one that it hears is running, and only that one's end is its own. An abort at its very
-    beginning is that of the episode before: the client resets, then asks.
+    began, or to the first one that it hears is running, and only that one's end is its own. An abort that is stamped
+    before the goal was accepted is that of the episode before, however late it is heard: the client resets, then asks.
     """
-    news = to_ns(status.header.stamp) > run.first_ns
+    stamp_ns = to_ns(status.header.stamp)
+    news = stamp_ns > run.first_ns
     if status.ended:
         if run.episode_id != status.episode_id:
             return None
-        if status.why == EpisodeStatus.ABORTED and (run.steps < 2 or not news):
+        if status.why == EpisodeStatus.ABORTED and (not news or stamp_ns <= run.accepted_ns + OWN_RESET * 1e9):
             run.episode_id = ""
             return None
     elif run.episode_id not in ("", status.episode_id):

@@ -35,11 +35,13 @@ class Run:
     """That which understood the goal; it carries it out to the end, whatever is loaded meanwhile."""
     goal: Goal
     timeout: float
-    """s of node time, counted from acceptance."""
+    """s, counted from its beginning; of simulated time where the node follows that, else of the steady clock."""
     accepted_ns: int
-    """Node time, ns."""
+    """Node time, ns, at which its client was answered."""
     begun: float = 0.0
     """s of the steady clock."""
+    elapsed_ns: int = 0
+    """ns since its beginning, as the timeout counts them."""
     steps: int = 0
     """Commands sent."""
     first_ns: int = 0

@@ -25,6 +25,7 @@ class Bench:
         self.sent = []
         self.ends = []
         self.feedback = 0
+        self.refused = []
         self.loop = ControlLoop(
             EMBODIMENT,
             lambda values, stamp: self.sent.append((list(values), stamp)),
@@ -33,6 +34,7 @@ class Bench:
             lambda run, end: self.ends.append((run, end)),
             self.count,
             simulated_time,
+            on_refused=self.refused.append,
         )
 
     def act(self, state, goal):
@@ -128,19 +130,128 @@ def test_commands_are_cut_to_the_limits():
     assert bench.sent[-1][0] == [1.0, 1.0]
 
 
-def test_old_stamps_end_the_goal():
+def end_of(bench, seconds=1.0):
+    """Let time pass with nothing more to see, at the pace of the node's timer."""
+    for _ in range(round(seconds / 0.05)):
+        bench.pass_time(0.05)
+        bench.loop.check()
+    return bench.ends[-1][1].message
+
+
+@pytest.mark.parametrize(
+    ("shift", "reason"),
+    [
+        (-EMBODIMENT.max_age_ns - 1, "s after its stamp, at most 0.3 s are allowed"),
+        (-3600 * 10**9, "3600.000 s after its stamp"),
+        (EMBODIMENT.max_age_ns + 1, "s in the future"),
+        (3600 * 10**9, "3600.000 s in the future"),
+    ],
+)
+def test_one_observation_with_a_wrong_stamp_is_dropped_and_many_end_the_goal(shift, reason):
     bench = Bench()
     bench.begin()
-    bench.see(bench.now - EMBODIMENT.max_age_ns - 1)
+    bench.see()
+    bench.pass_time(0.05)
+    bench.see(bench.now + shift)
+    bench.pass_time(0.05)
+    bench.loop.check()
+    bench.see()
+    assert (bench.outcome, bench.run.steps, len(bench.refused)) == (None, 2, 1)
+    assert reason in bench.refused[0]
+    for _ in range(8):
+        bench.pass_time(0.05)
+        bench.see(bench.now + shift)
+        bench.loop.check()
     assert bench.outcome == STALE_OBSERVATIONS
+    assert reason in bench.ends[-1][1].message
+    assert bench.run.steps == 2
+    assert bench.sent[-1] == ([0.0, 0.0], 0)
 
 
-def test_stamps_from_the_future_end_the_goal_only_in_real_time():
-    for simulated in (False, True):
-        bench = Bench(simulated)
-        bench.begin()
-        bench.see(bench.now + EMBODIMENT.max_age_ns + 1)
-        assert bench.outcome == (None if simulated else STALE_OBSERVATIONS)
+def test_one_malformed_observation_is_dropped_and_many_end_the_goal_with_their_reason():
+    bench = Bench()
+    bench.begin()
+    bench.see()
+    bench.loop.reject("state: not a finite number in y")
+    bench.pass_time(0.05)
+    bench.loop.check()
+    bench.see()
+    assert (bench.outcome, bench.run.steps) == (None, 2)
+    # What is over is not blamed for a silence.
+    assert "not a finite number" not in end_of(bench, 0.5)
+    bench.begin()
+    for _ in range(10):
+        bench.loop.reject("state: not a finite number in y")
+        bench.pass_time(0.05)
+        bench.loop.check()
+    assert bench.outcome == STALE_OBSERVATIONS
+    assert "state: not a finite number in y" in bench.ends[-1][1].message
+
+
+def test_an_observation_from_the_future_hides_no_success():
+    bench = Bench()
+    bench.see(bench.now + 3600 * 10**9)
+    bench.say()
+    bench.begin()
+    bench.pass_time(0.05)
+    bench.say(success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
+    assert bench.outcome == SUCCEEDED
+
+
+def test_simulated_time_may_come_after_what_was_seen_at_it_but_not_by_hours():
+    bench = Bench(simulated_time=True)
+    bench.begin()
+    bench.see(bench.now + EMBODIMENT.max_age_ns + 1)
+    assert bench.run.steps == 1
+    bench.see(1_795_000_000 * 10**9)  # by the system's clock
+    assert bench.run.steps == 1
+    assert "does not follow /clock" in bench.refused[-1]
+
+
+@pytest.mark.parametrize("timeout", [0.5, 3.0])
+def test_without_simulated_time_a_goal_ends_on_steady_time_with_a_word_on_the_clock(timeout):
+    bench = Bench(simulated_time=True)
+    bench.now = 0
+    bench.begin(timeout=timeout)
+    for k in range(80):
+        bench.pass_time(0.0, steady=0.05)
+        bench.see(1_795_000_000 * 10**9 + k * PERIOD)
+        bench.loop.check()
+    assert len(bench.ends) == 1
+    assert "nobody publishes /clock" in bench.ends[0][1].message
+    assert bench.sent == [([0.0, 0.0], 0)]  # nothing was acted upon
+
+
+@pytest.mark.parametrize("tick", [lambda k: 0, lambda k: 1, lambda k: 10**5 if k % 2 else -(10**5)])
+def test_a_clock_that_stands_creeps_or_goes_back_makes_no_goal_endless(tick):
+    bench = Bench(simulated_time=True)
+    bench.begin(timeout=5.0)
+    for k in range(20 * 600):
+        bench.pass_time(0.0, steady=0.05)
+        bench.now += tick(k)
+        bench.see(10 * 10**9 + k % 40 * PERIOD)  # a recording that is played again and again
+        bench.loop.check()
+        if bench.ends:
+            break
+    assert bench.outcome == TIMED_OUT
+    assert bench.run.steps > 50
+    assert "/clock stands at" in bench.ends[0][1].message
+
+
+def test_a_system_clock_that_is_set_neither_ends_nor_prolongs_a_goal():
+    bench = Bench()
+    bench.begin(timeout=1.0)
+    bench.see()
+    for shift in (3600, -7200):
+        bench.now += shift * 10**9
+        bench.pass_time(0.05)
+        bench.see()
+        bench.loop.check()
+        assert bench.outcome is None
+    for _ in range(19):
+        bench.pass_time(0.05)
+        bench.see()
+    assert bench.outcome == TIMED_OUT
 
 
 def test_goal_begins_with_the_next_observation_unless_the_last_is_new():
@@ -247,6 +358,28 @@ def test_reset_heard_after_the_goal_is_not_its_end():
     bench.pass_time(PERIOD * 1e-9)
     bench.say(episode_id="e2", success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
     assert bench.outcome == SUCCEEDED
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_own_reset_heard_late_is_not_taken_for_somebody_elses(steps):
+    """The client resets, then asks; on a busy machine the server is still shown the episode before."""
+    bench = Bench()
+    bench.say(bench.see())
+    bench.pass_time(0.01)
+    reset = bench.now
+    bench.pass_time(0.01)
+    bench.begin()
+    for k in range(steps):
+        bench.pass_time(0.05)
+        bench.see(reset - (steps - k) * 10**6)
+    assert bench.run.steps >= 1
+    bench.say(reset, ended=True, why=EpisodeStatus.ABORTED)
+    bench.say(episode_id="e2")
+    assert bench.outcome is None
+    bench.pass_time(0.2)
+    bench.say(episode_id="e2", ended=True, why=EpisodeStatus.ABORTED, message="another episode was asked for")
+    assert bench.outcome == INTERNAL_ERROR
+    assert "somebody else's reset" in bench.ends[-1][1].message
 
 
 def test_reset_in_mid_goal_ends_it():
