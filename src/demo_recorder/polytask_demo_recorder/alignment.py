@@ -120,7 +120,7 @@ class Collector:
                 recorded.back_ns = max(recorded.back_ns, recorded.states[-2].stamp_ns - recorded.states[-1].stamp_ns)
         if self._seen is not self._states or topic not in self._wanted:
             self._seen.feed(topic, message)
-            if topic not in self._wanted and stamp_ns > 0:
+            if topic not in self._wanted:
                 self._compare(topic, stamp_ns)
         newest = self._seen.newest()
         if newest is not None and (not recorded.observations or newest.stamp_ns != recorded.observations[-1].stamp_ns):
@@ -132,8 +132,9 @@ class Collector:
         return not self._wanted[topic].isdisjoint(names)
 
     def _compare(self, topic: str, stamp_ns: int) -> None:
+        beside = self.recorded.beside.setdefault(topic, [])
         if stamp_ns > 0 and self.recorded.states:
-            self.recorded.beside.setdefault(topic, []).append(stamp_ns - self.recorded.states[-1].stamp_ns)
+            beside.append(stamp_ns - self.recorded.states[-1].stamp_ns)
 
 
 def episode_stamps(recorded: Recorded, stamps: Sequence[int]) -> list[int]:

@@ -6,7 +6,10 @@ While an episode is written its file is called ``episode_000012.mcap.part``; one
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import shutil
 from pathlib import Path
 
 from polytask_demo_recorder.errors import RecordingError
@@ -14,6 +17,8 @@ from polytask_demo_recorder.errors import RecordingError
 PART = ".mcap.part"
 RECOVERED = ".recovered.mcap"
 WHOLE = ".mcap"
+ROOM = 1 << 20
+"""Bytes free on the disk below which no recording begins."""
 _NAME = re.compile(r"^episode_(\d{6,})(\.mcap|\.mcap\.part|\.recovered\.mcap)$")
 _TASK = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 
@@ -29,6 +34,36 @@ def task_folder(dataset: Path, task: str) -> Path:
             f"task {task!r} cannot name a folder: use letters, digits, '-', '_', '.', a letter or digit first"
         )
     return dataset / task
+
+
+def remedy(number: int | None) -> str:
+    """What to do about an OSError of a folder."""
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "make room, or choose another folder"
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return "it may not be written by this process; choose another folder, or change its permissions"
+    return "choose another folder"
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder into which nothing can be written, as far as that can be known; makes none.
+
+    Raises:
+        RecordingError: names the path, the cause and the remedy.
+    """
+    there = folder
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            number = errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(number, os.strerror(number))
+        if shutil.disk_usage(there).free < ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise RecordingError(f"cannot write into {there}: {error.strerror}; {remedy(error.errno)}") from error
 
 
 def episode_number(path: Path) -> int | None:

@@ -94,7 +94,7 @@ def judge(
         refuse(f"{len(stamps)} {what}; an episode needs 2 at least. Record it anew")
     if cameras:
         without = len(set(episode_stamps(recorded, [one.stamp_ns for one in recorded.states])) - set(stamps))
-        if without > PICTURELESS * len(stamps):
+        if without > max(1, PICTURELESS * len(stamps)):
             load = "; the camera did not keep up. Record it anew, in lock-step or with less load"
             camera_refused = not recorded.refused.keys().isdisjoint(camera.topic for camera in embodiment.cameras)
             refuse(

@@ -9,27 +9,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
 
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.recovery import Recovery
 from polytask_demo_recorder.request import CANCELLED, REFUSED, SUCCEEDED, End, checked_request
 from polytask_demo_recorder.session import Session
-from polytask_demo_recorder.take import Heard, header_stamp
+from polytask_demo_recorder.take import Heard
 from polytask_demo_recorder.topics import recorded_topics
-from polytask_demo_recorder.writer import EpisodeWriter, Kept
+from polytask_demo_recorder.writer import Discarded, EpisodeWriter, Kept
 from polytask_interfaces.action import RecordEpisodes
 from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_interfaces.srv import ListTasks
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.params import declare
+from polytask_robot_io.serialised import header_stamp, read_message
 from polytask_robot_io.stamps import to_ns
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ CHECK_PERIOD = 0.05
 """Seconds between two looks at time limits and the writer."""
 FEEDBACK_PERIOD = 0.2
 """Seconds between two messages of feedback."""
+SETTLING = 2.0
+"""Seconds in which a publisher that is there must come to be heard, where the embodiment does not declare its topic."""
 
 
 class DemoRecorder(Node):
@@ -57,26 +61,30 @@ class DemoRecorder(Node):
             self, "timeout", 120.0, "s of wall time for each episode, for goals that give none", minimum=0.1
         )
         about = "folder that receives the recordings, one below it for each task; may be set between goals"
-        self.declare_parameter("dataset", "data/demonstrations", ParameterDescriptor(description=about))
+        declare(self, "dataset", "data/demonstrations", about, changeable=True)
         self._embodiment = Embodiment.load(file)
         self._session: Session | None = None
         self._handle: ServerGoalHandle | None = None
-        self._told = 0.0
+        self._told = self._accepted_at = 0.0
         self._decided = (0, 0)
-        self._hears = False
         self._writer = EpisodeWriter()
         self._writer.recover(self._dataset)
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
         self._recorded = self._discarded = 0
         self._clock = self.get_clock()
+        self._steady_to_ros = 0
         self._topics: dict[str, tuple[str, str]] = {}
+        self._listens: dict[str, Subscription] = {}
+        self._declared = {entry.topic for entry in self._embodiment.state}
+        self._declared |= {camera.topic for camera in self._embodiment.cameras if cameras}
         for topic in recorded_topics(self._embodiment, cameras):
             name = self.resolve_topic_name(topic.name)
             self._topics[topic.name] = (name, topic.type_name)
             receive = {Command: self._on_command, EpisodeStatus: self._on_status}.get(
                 topic.kind, partial(self._on_message, topic.name)
             )
-            self.create_subscription(topic.kind, topic.name, receive, topic.qos, raw=True)
+            subscription = self.create_subscription(topic.kind, topic.name, receive, topic.qos, raw=True)
+            self._listens[topic.name] = subscription
         self._tasks = self.create_client(ListTasks, "list_tasks")
         self._asked = False
         self._sentences: dict[str, tuple[str, ...]] = {}
@@ -99,24 +107,65 @@ class DemoRecorder(Node):
     # Topics --------------------------------------------------------------------------------------------------------
 
     def _heard(self, topic: str, data: bytes) -> Heard:
-        stamp_ns = header_stamp(data)
-        return Heard(topic, stamp_ns, stamp_ns, self._clock.now().nanoseconds, data)
+        """Raises BadMessage for bytes without a stamp."""
+        stamp_ns = header_stamp(topic, data)
+        return Heard(topic, stamp_ns, stamp_ns, self._now_ns(), data)
+
+    def _now_ns(self) -> int:
+        """The node's clock; as it would go on by itself when somebody sets the machine's."""
+        if self._clock.ros_time_is_active:
+            return self._clock.now().nanoseconds
+        return time.monotonic_ns() + self._steady_to_ros
+
+    def _refuse(self, topic: str, error: BadMessage) -> None:
+        reason = str(error).removeprefix(f"{topic}: ")
+        self._diagnostics.drop(f"{topic} refused", reason)
+        if self._session is not None:
+            self._session.refuse(topic, reason)
 
     def _on_message(self, topic: str, data: bytes) -> None:
-        self._hears = True
         if self._session is not None:
-            self._session.hear(self._heard(topic, data), time.monotonic())
+            try:
+                self._session.hear(self._heard(topic, data), time.monotonic())
+            except BadMessage as error:
+                self._refuse(topic, error)
 
     def _on_command(self, data: bytes) -> None:
+        topic = self._embodiment.command_topic
         if self._session is not None:
-            command = deserialize_message(data, Command)
-            heard = self._heard(self._embodiment.command_topic, data)
-            self._session.hear_command(heard, to_ns(command.observation_stamp), time.monotonic())
+            try:
+                command = read_message(topic, data, Command)
+                stamp_ns = to_ns(command.header.stamp)
+                heard = Heard(topic, stamp_ns, stamp_ns, self._now_ns(), data)
+                self._session.hear_command(heard, to_ns(command.observation_stamp), time.monotonic())
+            except BadMessage as error:
+                self._refuse(topic, error)
 
     def _on_status(self, data: bytes) -> None:
         if self._session is not None:
-            status = deserialize_message(data, EpisodeStatus)
-            self._session.hear_status(self._heard("episode", data), status, time.monotonic())
+            try:
+                status = read_message("episode", data, EpisodeStatus)
+                self._session.hear_status(self._heard("episode", data), status, time.monotonic())
+            except BadMessage as error:
+                self._refuse("episode", error)
+
+    def _unheard(self) -> list[str]:
+        """Names of declared topics whose publisher is not there yet."""
+        return [self._topics[topic][0] for topic in sorted(self._declared) if not self._hears(topic)]
+
+    def _hears(self, topic: str) -> bool:
+        subscription = self._listens[topic]
+        if hasattr(subscription, "get_publisher_count"):  # jazzy's has it not
+            return bool(subscription.get_publisher_count())
+        return self.count_publishers(topic) > 0
+
+    def _rivals(self) -> list[str]:
+        """Nodes that publish ``episode``, where there are several."""
+        found = [one.node_namespace.rstrip("/") + "/" + one.node_name for one in self._publishers("episode")]
+        return sorted(found) if len(found) > 1 else []
+
+    def _publishers(self, topic: str) -> list[Any]:
+        return list(self.get_publishers_info_by_topic(self._topics[topic][0]))
 
     # Goals ---------------------------------------------------------------------------------------------------------
 
@@ -136,8 +185,11 @@ class DemoRecorder(Node):
             self._writer,
             lambda: self.count_publishers("episode") > 0,
             time.monotonic(),
+            self._unheard,
+            self._rivals,
         )
-        self._handle, self._told = handle, 0.0
+        self._steady_to_ros = self._clock.now().nanoseconds - time.monotonic_ns()
+        self._handle, self._told, self._accepted_at = handle, 0.0, time.monotonic()
         self._session.sentences = self._sentences
         self._asked = False  # the simulator may be another one than at the last goal
         self.get_logger().info(f"recording {request.episodes} episodes of '{request.task or 'any task'}'")
@@ -166,6 +218,10 @@ class DemoRecorder(Node):
                 self.get_logger().info(f"{event.path}: {event.info.outcome}, seed {event.info.seed}")
                 for topic, count in event.info.missing.items():
                     self._diagnostics.drop(f"{topic} missing", f"{count} messages in {event.path.name}")
+                for remark in event.remarks:
+                    self._diagnostics.drop("remarks on episodes", f"{event.path.name}: {remark}")
+            elif isinstance(event, Discarded) and event.reason:
+                self._diagnostics.drop("episodes that could not be used", event.reason)
         if not self._asked and self._tasks.service_is_ready():
             self._asked = True
             self._tasks.call_async(ListTasks.Request()).add_done_callback(self._learn_tasks)
@@ -186,7 +242,7 @@ class DemoRecorder(Node):
         """Give feedback now and then, and at once when an episode is decided."""
         decided = (len(session.files), session.discarded)
         # The first feedback says that the topics are heard: a client may start an episode then.
-        if not self._hears or (now - self._told < FEEDBACK_PERIOD and decided == self._decided):
+        if not self._ready(session, now) or (now - self._told < FEEDBACK_PERIOD and decided == self._decided):
             return
         self._told, self._decided = now, decided
         handle.publish_feedback(
@@ -199,11 +255,30 @@ class DemoRecorder(Node):
         )
         self._show(session)
 
+    def _ready(self, session: Session, now: float) -> bool:
+        """Whether an episode may begin: the declared topics are heard, and whatever else is published too."""
+        if self._told:
+            return True
+        if not session.ready:
+            waiting = ", ".join(self._unheard())
+            self._diagnostics.state(DiagnosticStatus.WARN, f"nobody to be heard on {waiting}")
+            self.get_logger().warning(f"nobody to be heard on {waiting}", throttle_duration_sec=5.0)
+            return False
+        settling = now - self._accepted_at < SETTLING
+        if settling and any(not self._hears(topic) and self.count_publishers(topic) for topic in self._listens):
+            return False
+        self._diagnostics.state(DiagnosticStatus.OK, f"recording {session.task}")
+        if not self.count_publishers(self._embodiment.command_topic):
+            topic = self._topics[self._embodiment.command_topic][0]
+            self.get_logger().warning(f"nobody publishes {topic} yet; an episode without commands is discarded")
+        return True
+
     def _show(self, session: Session | None) -> None:
         self._diagnostics.show("episodes recorded", self._recorded + (len(session.files) if session else 0))
         self._diagnostics.show("episodes discarded", self._discarded + (session.discarded if session else 0))
         self._diagnostics.show("bytes waiting for the disk", self._writer.waiting)
         self._diagnostics.show("slowest write [ms]", f"{1e3 * self._writer.slowest_sync:.1f}")
+        self._diagnostics.show("slowest reading back [ms]", f"{1e3 * self._writer.slowest_check:.1f}")
         if session is None:
             self._diagnostics.state(DiagnosticStatus.OK, "idle")
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from polytask_demo_recorder.errors import RecordingError
-from polytask_demo_recorder.folder import task_folder
+from polytask_demo_recorder.folder import check_writable, task_folder
 
 SUCCEEDED, TIMED_OUT, CANCELLED, REFUSED, INTERNAL_ERROR = range(5)
 """Outcomes, as in RecordEpisodes.action."""
+LONGEST = 10_000
+"""Characters that all instructions may have together."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ def checked_request(goal: Any, dataset: Path, default_timeout: float) -> Request
         raise RecordingError("episodes is 0; ask for 1 at least")
     if not (math.isfinite(goal.timeout) and goal.timeout >= 0):
         raise RecordingError(f"timeout {goal.timeout} must be 0 or more seconds")
-    if goal.task:
-        task_folder(dataset, goal.task)
+    if sum(len(sentence) for sentence in goal.instructions) > LONGEST:
+        raise RecordingError(f"the instructions have over {LONGEST} characters; a task needs a sentence or a few")
+    check_writable(task_folder(dataset, goal.task) if goal.task else dataset)
     return Request(
         dataset,
         goal.task,

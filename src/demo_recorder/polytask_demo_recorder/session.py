@@ -14,11 +14,16 @@ from polytask_demo_recorder.request import CANCELLED, INTERNAL_ERROR, REFUSED, S
 from polytask_demo_recorder.take import Heard, Take
 from polytask_demo_recorder.writer import Discarded, EpisodeWriter, Event, Failed, Kept
 from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.text import printable
 
 OUTCOME_OF_WHY = {1: SUCCESS, 2: TIME_LIMIT, 3: ABORTED, 4: FAULT}
 """EpisodeStatus.why in words."""
 JUDGE_WAIT = 1.0
 """Seconds without any publisher of ``episode`` after which the robot is taken for one that reports no success."""
+HEARING = 15.0
+"""Seconds within which all declared topics must have a publisher."""
+REMARKS = 10
+"""Remarks on episodes, and names of other tasks, that are kept to be told at the end: the last ones."""
 EARLY = 64
 """Messages kept between episodes: an episode's first ones may arrive before the status that announces it."""
 
@@ -34,8 +39,21 @@ class Session:
         writer: EpisodeWriter,
         has_judge: Callable[[], bool],
         now: float,
+        unheard: Callable[[], list[str]] = list,
+        rivals: Callable[[], list[str]] = list,
     ) -> None:
-        """``topics``: (name in the file, type) by relative topic; ``has_judge``: whether anybody publishes a status."""
+        """Begin.
+
+        Args:
+            request: what is asked for.
+            embodiment: of the robot.
+            topics: (name in the file, type) by relative topic; cameras are recorded if they are among them.
+            writer: what writes.
+            has_judge: whether anybody publishes a status.
+            now: s of a steady clock.
+            unheard: names of topics without which no episode can be recorded, and whose publisher is not there.
+            rivals: names of the nodes that publish what one simulation alone may publish, where there are several.
+        """
         self._request = request
         self._embodiment = embodiment
         self._topics = topics
@@ -49,23 +67,41 @@ class Session:
         self._early: deque[Heard] = deque(maxlen=EARLY)
         self._take: Take | None = None
         self._decided = 0
-        self._closing = 0
+        self._closing = self._closing_messages = 0
         self._last_id = ""
         self._state_topics = {entry.topic for entry in embodiment.state}
         self._seen_state = False
-        self._other_tasks: set[str] = set()
-        self._missing: list[str] = []
+        self._unheard = unheard
+        self._rivals = rivals
+        self._doubtful = False
+        self._ids: deque[str] = deque(maxlen=EARLY)
+        self._cameras = any(camera.topic in topics for camera in embodiment.cameras)
+        self._other_tasks: list[str] = []
+        self._refused: dict[str, tuple[int, str]] = {}
+        self._missing: deque[str] = deque(maxlen=REMARKS)
+        self._remarks: deque[str] = deque(maxlen=REMARKS)
+        self._unusable = 0
+        self._why_unusable = ""
         self._final: End | None = None
         self.files: list[Path] = []
         self.discarded = 0
-        """Failed attempts that were thrown away; what was broken off is not among them."""
+        """Attempts that failed or could not be read, and were thrown away; what was broken off is not among them."""
+        self.reason = ""
+        """Why the last attempt was thrown away."""
+        self.ready = False
+        """Whether everything is heard without which no episode can be recorded."""
         self.end: End | None = None
         """Set when the goal is over and the disk has it all."""
 
     @property
+    def task(self) -> str:
+        """What is shown; empty while that is not known."""
+        return self._task
+
+    @property
     def messages(self) -> int:
-        """Messages in the current episode."""
-        return self._take.messages if self._take is not None else 0
+        """Messages in the current episode, until it is decided what becomes of it."""
+        return self._take.messages if self._take is not None else self._closing_messages
 
     def elapsed(self, now: float) -> float:
         """Seconds since the current episode began; 0 between episodes."""
@@ -82,11 +118,16 @@ class Session:
         """A command; ``answers_ns``: stamp of the observation it answers, 0: none."""
         if self._take is not None:
             self._take.drops.answered(answers_ns)
-        self._record(heard._replace(belongs_ns=answers_ns or heard.stamp_ns), now)
+        self._record(heard._replace(belongs_ns=answers_ns), now)
+
+    def refuse(self, topic: str, reason: str) -> None:
+        """A message of a topic that could not even be read."""
+        self._refused[topic] = (self._refused.get(topic, (0, ""))[0] + 1, reason)
 
     def hear_status(self, heard: Heard, status: Any, now: float) -> None:
         """An EpisodeStatus: ends and begins episodes."""
         self._judged = True
+        self._compare(status)
         take = self._take
         if take is not None and not take.ending and status.episode_id != take.info.episode_id:
             self._finish(ABORTED, "another episode began before this one ended", now)
@@ -104,8 +145,21 @@ class Session:
         if take is not None and status.ended and not take.ending:
             take.end(heard.stamp_ns, OUTCOME_OF_WHY.get(status.why, FAULT), status.message, now)
 
+    def _compare(self, status: Any) -> None:
+        """Notice what no single simulation does: an episode that was over goes on."""
+        if not self._ids or status.episode_id != self._ids[-1]:
+            self._doubtful |= status.episode_id in self._ids
+            self._ids.append(status.episode_id)
+
     def check(self, now: float) -> None:
         """To be called often: time limits, and what the disk has to say."""
+        if self._final is None and not self.ready:
+            self._look_for_topics(now)
+        if self._final is None and self._doubtful and (rivals := self._rivals()):
+            reason = (
+                f"{len(rivals)} nodes publish what one alone may: {', '.join(rivals)}; end the one that was forgotten"
+            )
+            self._stop(End(REFUSED, f"{reason}, or use another ROS_DOMAIN_ID"), now)
         if self._take is not None and self._take.complete(now):
             self._finish("", "", now)
         if self._judged is None and now - self._began > JUDGE_WAIT and not self._has_judge():
@@ -116,18 +170,37 @@ class Session:
             self._out_of_time(now)
         self._conclude()
 
+    def _look_for_topics(self, now: float) -> None:
+        missing = self._unheard()
+        self.ready = not missing
+        limit = min(HEARING, self._request.timeout)
+        if missing and now - self._began > limit:
+            names = ", ".join(missing)
+            reason = (
+                f"nobody to be heard on {names} within {limit:g} s, which the embodiment declares; start its driver"
+            )
+            camera = ", or the recorder with cameras:=false" if self._cameras else ""
+            self._stop(End(TIMED_OUT, f"{reason}{camera}"), now)
+
     def handle(self, event: Event) -> None:
         """What the writer reports."""
-        if isinstance(event, Kept):
+        if isinstance(event, Kept | Discarded):
             self._closing -= 1
+            self._closing_messages = 0
+        if isinstance(event, Kept):
             self.files.append(event.path)
             if event.info.missing:
                 lost = ", ".join(f"{topic} {count}" for topic, count in event.info.missing.items())
                 self._missing.append(f"{event.path.name}: {lost}")
-        elif isinstance(event, Discarded):
-            self._closing -= 1
+            if event.remarks:
+                self._remarks.append(f"{event.path.name}: {'; '.join(event.remarks)}")
+        elif isinstance(event, Discarded) and event.reason:
+            self._decided -= 1
+            self._unusable += 1
+            self.discarded += 1
+            self.reason = self._why_unusable = event.reason
         elif isinstance(event, Failed):
-            self._take, self._closing = None, 0
+            self._take, self._closing, self._closing_messages = None, 0, 0
             self._final = End(INTERNAL_ERROR, event.reason)
         self._conclude()
 
@@ -149,7 +222,8 @@ class Session:
         if not self._task:
             self._task = status.task
         if status.task != self._task:
-            self._other_tasks.add(status.task)
+            if status.task not in self._other_tasks and len(self._other_tasks) < REMARKS:
+                self._other_tasks.append(printable(status.task, 60))
             return False
         return bool(status.step == 0)  # of one that is under way, the beginning is lost
 
@@ -158,6 +232,7 @@ class Session:
             return
         types = dict(self._topics.values())
         self._take = Take(info, start_ns, self._writer, now)
+        self._refused.clear()
         self._waiting_since = now
         self._writer.open(task_folder(self._request.dataset, info.task), self._take.info, types)
         for heard in self._early:
@@ -180,10 +255,13 @@ class Session:
         info = replace(take.final(outcome, message), instructions=self._instructions())
         # What was broken off is no attempt at the task; it is never kept.
         keep = info.outcome in (SUCCESS, UNJUDGED) or (self._request.keep_failures and info.outcome != ABORTED)
-        self._writer.close(info if keep else None)
+        self._writer.close(info if keep else None, self._cameras, self._said())
         self._closing += 1
+        self._closing_messages = take.messages
         self._decided += keep
-        self.discarded += not keep and info.outcome != ABORTED
+        if not keep and info.outcome != ABORTED:
+            self.discarded += 1
+            self.reason = f"it ended as {info.outcome}: {printable(info.message, 200)}"
         self._last_id = info.episode_id
         self._waiting_since = now
 
@@ -203,8 +281,10 @@ class Session:
         elif not self._seen_state:
             names = ", ".join(sorted(name for topic, (name, _) in self._topics.items() if topic in self._state_topics))
             reason = f"no message on {names} within {limit}; is the robot or the simulator running?"
+            if said := ", ".join(self._said()):
+                reason = f"no usable message on {names} within {limit}: {said}"
         elif self._other_tasks:
-            reason = f"within {limit} only episodes of {', '.join(sorted(self._other_tasks))}, none of '{self._task}'"
+            reason = f"within {limit} only episodes of {', '.join(self._other_tasks)}, none of '{self._task}'"
         else:
             reason = f"no episode began within {limit}; call reset_episode"
         self._stop(End(TIMED_OUT, reason), now)
@@ -221,8 +301,18 @@ class Session:
         parts = [self._final.message, done]
         if self.files:
             parts[-1] += f" in {self.files[0].parent}"
-        if self.discarded:
-            parts.append(f"{self.discarded} failed and were discarded")
+        if failed := self.discarded - self._unusable:
+            parts.append(f"{failed} failed and were discarded")
+        if self._unusable:
+            parts.append(
+                f"{self._unusable} could not be used and were discarded, the last because: {self._why_unusable}"
+            )
         if self._missing:
             parts.append(f"messages are missing: {'; '.join(self._missing)}")
+        if self._remarks:
+            parts.append(f"remarks: {'; '.join(self._remarks)}")
         self.end = End(self._final.outcome, "; ".join(part for part in parts if part))
+
+    def _said(self) -> tuple[str, ...]:
+        """What was dropped before it was written, in words."""
+        return tuple(f"{topic}: {count} dropped ({reason})" for topic, (count, reason) in self._refused.items())

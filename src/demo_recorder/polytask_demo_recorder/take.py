@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 from datetime import datetime, timezone
 from typing import NamedTuple
 
@@ -14,13 +13,6 @@ from polytask_demo_recorder.writer import EpisodeWriter
 
 GRACE = 0.5
 """Seconds to wait, after the status reported the end, for the last picture."""
-_STAMP = {True: struct.Struct("<iI"), False: struct.Struct(">iI")}
-
-
-def header_stamp(data: bytes) -> int:
-    """Header stamp in ns of a serialised message whose first field is a std_msgs/Header."""
-    seconds, nanoseconds = _STAMP[bool(data[1] & 1)].unpack_from(data, 4)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 class Heard(NamedTuple):
@@ -31,7 +23,7 @@ class Heard(NamedTuple):
     stamp_ns: int
     """Its header's stamp."""
     belongs_ns: int
-    """Stamp that decides to which episode it belongs: a command belongs to the observation it answers."""
+    """Stamp that decides to which episode it belongs: a command belongs to the observation it answers. 0: arrival."""
     log_time: int
     """Node clock at arrival, ns."""
     data: bytes
@@ -54,19 +46,30 @@ class Take:
         # What must have arrived up to the end before the file may be closed.
         driven = (info.embodiment.command_topic, EPISODE_TOPIC)
         self._last = dict.fromkeys((topic for topic in info.topics if topic not in driven), -1)
+        self._state_topics = {entry.topic for entry in info.embodiment.state}
+        self._heard: set[str] = set()
         self._slack_ns = info.embodiment.period_ns // 2
 
     def hear(self, heard: Heard) -> None:
         """Record a message if it belongs to this episode."""
         if heard.topic in self._last:
             self._last[heard.topic] = max(self._last[heard.topic], heard.belongs_ns)
-        if heard.belongs_ns < self._start_ns or (self._end_ns is not None and heard.belongs_ns > self._end_ns):
+        if not self._belongs(heard):
             return
         if not self._writer.write(self.info.topics[heard.topic], heard.log_time, heard.stamp_ns, heard.data):
             self.drops.overflowed(heard.topic)
             return
         self.messages += 1
         self.drops.observed(heard.topic, heard.stamp_ns)
+
+    def _belongs(self, heard: Heard) -> bool:
+        if heard.belongs_ns <= 0:
+            return not self.ending and not self._state_topics.isdisjoint(self._heard)
+        if heard.belongs_ns < self._start_ns:
+            # Late from before; or the clock of a topic that has come already was set back, which its reader must see.
+            return heard.topic in self._heard and not self.ending
+        self._heard.add(heard.topic)
+        return self._end_ns is None or heard.belongs_ns <= self._end_ns
 
     def end(self, end_ns: int, outcome: str, message: str, now: float) -> None:
         """The status reported the end; what was taken up to ``end_ns`` may still arrive."""

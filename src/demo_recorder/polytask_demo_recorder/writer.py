@@ -9,15 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from polytask_demo_recorder.dataset import check_episode
 from polytask_demo_recorder.episode_file import EpisodeFile
 from polytask_demo_recorder.episode_info import EpisodeInfo
-from polytask_demo_recorder.errors import RecordingError
+from polytask_demo_recorder.errors import DatasetError, RecordingError
+from polytask_demo_recorder.folder import remedy
 from polytask_demo_recorder.recovery import Recovery, recover
 
 SYNC_PERIOD = 0.2
 """Seconds between two forced writes; with the write itself this keeps a crash from costing more than half a second."""
 BACKLOG = 256 << 20
 """Bytes that may wait to be written; beyond it messages are dropped, and counted."""
+OVERHEAD = 512
+"""Bytes that a waiting message takes beside its data."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,16 @@ class Kept:
 
     path: Path
     info: EpisodeInfo
+    remarks: tuple[str, ...] = ()
+    """What its reader leaves out or mends."""
 
 
 @dataclass(frozen=True)
 class Discarded:
     """An episode was thrown away."""
+
+    reason: str = ""
+    """Why nobody could have read it; empty where that was not asked."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class _Open:
 @dataclass(frozen=True)
 class _Close:
     info: EpisodeInfo | None
+    cameras: bool
+    dropped: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -75,9 +86,12 @@ class EpisodeWriter:
         self._lock = threading.Lock()
         self._waiting = 0
         self._file: EpisodeFile | None = None
+        self._folder = Path()
         self._told: set[str] = set()
         self.slowest_sync = 0.0
         """Seconds the slowest forced write took."""
+        self.slowest_check = 0.0
+        """Seconds the slowest reading back took."""
         self._thread = threading.Thread(target=self._run, name="episode_writer", daemon=True)
         self._thread.start()
 
@@ -97,15 +111,19 @@ class EpisodeWriter:
     def write(self, topic: str, log_time: int, publish_time: int, data: bytes) -> bool:
         """Add a message to the episode; false when it had to be dropped because the disk is too slow."""
         with self._lock:
-            if self._waiting + len(data) > self._limit:
+            if self._waiting + len(data) + OVERHEAD > self._limit:
                 return False
-            self._waiting += len(data)
+            self._waiting += len(data) + OVERHEAD
         self._orders.put((topic, log_time, publish_time, data))
         return True
 
-    def close(self, info: EpisodeInfo | None) -> None:
-        """Complete the episode with its final description, or discard it (``None``)."""
-        self._orders.put(_Close(info))
+    def close(self, info: EpisodeInfo | None, cameras: bool = False, dropped: tuple[str, ...] = ()) -> None:
+        """Complete the episode with its final description, or discard it (``None``).
+
+        The complete file is read back; one that the reader refuses (``cameras``: with its pictures) is discarded.
+        ``dropped``: what was not even written, in words, to be told beside the reader's remarks.
+        """
+        self._orders.put(_Close(info, cameras, dropped))
 
     def events(self) -> list[Event]:
         """What has happened since the last call."""
@@ -142,7 +160,7 @@ class EpisodeWriter:
                     self._file.sync()
                     self.slowest_sync = max(self.slowest_sync, time.monotonic() - began)
                     due = time.monotonic() + SYNC_PERIOD
-            except (OSError, RecordingError) as error:
+            except Exception as error:  # whatever it is, whoever waits for this thread has to hear of it
                 self._fail(error)
         if self._file is not None:
             self._file.abandon()
@@ -151,13 +169,14 @@ class EpisodeWriter:
         if isinstance(order, tuple):
             message: _Message = order
             with self._lock:
-                self._waiting -= len(message[3])
+                self._waiting -= len(message[3]) + OVERHEAD
             if self._file is not None:
                 self._file.write(*message)
         elif isinstance(order, _Open):
+            self._folder = order.folder
             self._file = EpisodeFile(order.folder, order.info, order.types)
         elif isinstance(order, _Close):
-            self._close(order.info)
+            self._close(order)
         elif isinstance(order, _Recover):
             for recovery in recover(order.dataset):
                 if recovery.error or recovery.foreign:  # it stays; told once
@@ -166,22 +185,31 @@ class EpisodeWriter:
                     self._told.add(str(recovery))
                 self._events.put(recovery)
 
-    def _close(self, info: EpisodeInfo | None) -> None:
+    def _close(self, order: _Close) -> None:
         if self._file is None:
             return  # it failed; that has been reported
-        if info is None:
+        event: Event = Discarded()
+        if order.info is None:
             self._file.discard()
-            self._events.put(Discarded())
         else:
-            self._events.put(Kept(self._file.finish(info), info))
+            self._file.complete(order.info)
+            began = time.monotonic()
+            try:
+                remarks = check_episode(self._file.path, order.cameras)
+                event = Kept(self._file.keep(), order.info, (*order.dropped, *remarks))
+            except DatasetError as error:
+                self._file.discard()
+                event = Discarded("; ".join([str(error).removeprefix(f"{self._file.path}: "), *order.dropped]))
+            self.slowest_check = max(self.slowest_check, time.monotonic() - began)
         self._file = None
+        self._events.put(event)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, OSError):
-            where = error.filename or (self._file.path if self._file is not None else "the dataset's folder")
-            reason = f"cannot write {where}: {error.strerror or error}; make room, or choose another folder"
+            where = error.filename or (self._file.path if self._file is not None else self._folder)
+            reason = f"cannot write {where}: {error.strerror or error}; {remedy(error.errno)}"
         else:
-            reason = str(error)
+            reason = str(error) if isinstance(error, RecordingError) else repr(error)
         if self._file is not None:
             self._file.abandon()
             self._file = None

@@ -1,4 +1,4 @@
-"""The recorder's process is ended in mid-episode."""
+"""A recorder of one's own: ended in mid-episode, or without cameras."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recorder_process import ToyRobot, started, wait_for
-from toy_episodes import PERIOD
+from toy_episodes import PERIOD, TYPES
 
 from polytask_demo_recorder.dataset import read_dataset, read_episode
 from polytask_demo_recorder.folder import episode_files
@@ -80,3 +80,15 @@ def test_sigterm_in_mid_episode_leaves_no_half_file(tmp_path: Path) -> None:
         stop.set()
         driving.join()
     assert list((tmp_path / "data" / "push").iterdir()) == []
+
+
+def test_nothing_is_lost_at_several_hundred_steps_per_second(tmp_path: Path) -> None:
+    with toy_robot() as robot, started(tmp_path, tmp_path / "data", cameras=False):
+        robot.heard([topic for topic in TYPES if "camera" not in topic])
+        handle = robot.ask()
+        robot.publish(1000, pause=0.001, cameras=False)
+        result = robot.result(handle)
+    assert "missing" not in result.message
+    episode = read_episode(result.files[0])
+    assert len(episode.action) == 1000
+    assert episode.missing == {}

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rclpy.serialization import serialize_message
 from rosbags.highlevel import AnyReader
-from toy_episodes import START, TYPES, episode_messages, info, write_episode
+from toy_episodes import START, TYPES, episode_messages, info, record_episode, write_episode
 
 from polytask_demo_recorder.definitions import definition
 from polytask_demo_recorder.episode_file import EpisodeFile
 from polytask_demo_recorder.episode_info import RECORD, SUCCESS, EpisodeInfo
 from polytask_demo_recorder.errors import RecordingError
-from polytask_demo_recorder.folder import episode_files, next_number, task_folder
-from polytask_demo_recorder.writer import EpisodeWriter, Failed, Kept
+from polytask_demo_recorder.folder import check_writable, episode_files, next_number, task_folder
+from polytask_demo_recorder.writer import OVERHEAD, Discarded, EpisodeWriter, Failed, Kept
 
 
 def test_rosbags_reads_every_message(tmp_path: Path) -> None:
@@ -102,8 +105,7 @@ def test_unusable_folder_is_reported_and_the_next_episode_is_written(tmp_path: P
     writer = EpisodeWriter()
     writer.open(tmp_path / "file" / "push", info(), TYPES)
     writer.close(info())
-    writer.open(tmp_path / "push", info(), TYPES)
-    writer.close(info())
+    record_episode(writer, tmp_path / "push")
     failed, kept = events(writer)
     assert isinstance(failed, Failed)
     assert "file" in failed.reason
@@ -116,7 +118,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from toy_episodes import TYPES, info
+from toy_episodes import TYPES, info, record_episode
 from polytask_demo_recorder.writer import EpisodeWriter
 writer = EpisodeWriter()
 folder = Path(sys.argv[1])
@@ -132,8 +134,7 @@ while not (events := writer.events()):
 print(type(events[0]).__name__, events[0].reason)
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 writer.recover(folder)
-writer.open(folder, info(), TYPES)
-writer.close(info())
+record_episode(writer, folder)
 writer.stop()
 print([type(event).__name__ for event in writer.events()])
 """
@@ -161,18 +162,19 @@ def test_slow_disk_stalls_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         stuck.set()
         release.wait(10)
 
-    writer = EpisodeWriter(backlog=1000)
+    data = [(topic, ns, serialize_message(message)) for topic, ns, message in episode_messages(10)]
+    writer = EpisodeWriter(backlog=sum(len(one) + OVERHEAD for _, _, one in data))
     writer.open(tmp_path, info(), TYPES)
     monkeypatch.setattr(EpisodeFile, "sync", wait)
     assert stuck.wait(5)
-    taken = [writer.write("/state", START, START, bytes(100)) for _ in range(20)]
-    assert taken == [True] * 10 + [False] * 10
+    taken = [writer.write(topic, ns, ns, one) for topic, ns, one in [*data, *data]]
+    assert taken == [True] * len(data) + [False] * len(data)
     monkeypatch.undo()
     release.set()
     writer.close(info())
     assert isinstance(events(writer)[0], Kept)
     with AnyReader([tmp_path / "episode_000000.mcap"]) as reader:
-        assert reader.message_count == 10
+        assert reader.message_count == len(data)
 
 
 def test_serialised_messages_are_stored_as_they_are(tmp_path: Path) -> None:
@@ -182,3 +184,74 @@ def test_serialised_messages_are_stored_as_they_are(tmp_path: Path) -> None:
     file.write("/state", ns, ns, data)
     with AnyReader([file.finish(info())]) as reader:
         assert [raw for _, _, raw in reader.messages()] == [data]
+
+
+def test_what_cannot_be_read_back_is_discarded_with_the_reason(tmp_path: Path) -> None:
+    writer = EpisodeWriter()
+    for cameras in (True, False):
+        writer.open(tmp_path, info(), TYPES)
+        for topic, ns, message in episode_messages(10, cameras=False):
+            writer.write(topic, ns, ns, serialize_message(message))
+        writer.close(info(), cameras, ("state: 1 dropped (noise)",))
+    refused, kept = events(writer)
+    assert isinstance(refused, Discarded)
+    assert refused.reason.startswith("no picture on camera/image_raw")
+    assert refused.reason.endswith("; state: 1 dropped (noise)")
+    assert isinstance(kept, Kept)
+    assert kept.remarks == ("state: 1 dropped (noise)",)
+    assert list(tmp_path.iterdir()) == [kept.path]
+
+
+def test_a_fault_in_the_writers_thread_is_reported_and_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = EpisodeWriter()
+    writer.open(tmp_path, info(), {"/state": "polytask_interfaces/msg/StateVector"})
+    writer.write("/elsewhere", START, START, b"")
+    record_episode(writer, tmp_path)
+    failed, kept = events(writer)
+    assert isinstance(failed, Failed)
+    assert "/elsewhere" in failed.reason
+    assert isinstance(kept, Kept)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "make room"), (errno.EROFS, "may not be written"), (errno.EIO, "choose another")],
+)
+def test_a_disk_that_refuses_is_named_with_path_cause_and_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    writer = EpisodeWriter()
+    monkeypatch.setattr("polytask_demo_recorder.writer.EpisodeFile", refuse)
+    writer.open(tmp_path / "push", info(), TYPES)
+    (failed,) = events(writer)
+    assert isinstance(failed, Failed)
+    assert failed.reason.startswith(f"cannot write {tmp_path / 'push'}: {os.strerror(number)}; ")
+    assert words in failed.reason
+    assert ("make room" in failed.reason) == (number == errno.ENOSPC)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "not" / "yet" / "there")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordingError, match=rf"cannot write into {tmp_path}/file: Not a directory; choose another"):
+        check_writable(tmp_path / "file" / "push")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(RecordingError, match=rf"cannot write into {tmp_path}/gone: Not a directory"):
+        check_writable(tmp_path / "gone" / "push")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(RecordingError, match=rf"cannot write into {tmp_path}: No space left on device; make room"):
+        check_writable(tmp_path / "push")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(RecordingError, match=rf"{tmp_path}: Permission denied; it may not be written.*permissions"):
+        check_writable(tmp_path / "push")
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(RecordingError, match=rf"{tmp_path}: Read-only file system; it may not be written"):
+        check_writable(tmp_path / "push")

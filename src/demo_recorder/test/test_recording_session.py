@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from toy_episodes import PERIOD, START, TYPES, episode_messages, toy
 
 from polytask_demo_recorder.dataset import read_dataset, read_episode
 from polytask_demo_recorder.request import CANCELLED, REFUSED, SUCCEEDED, TIMED_OUT, Request
-from polytask_demo_recorder.session import JUDGE_WAIT, Session
+from polytask_demo_recorder.session import HEARING, JUDGE_WAIT, Session
 from polytask_demo_recorder.take import GRACE, Heard
 from polytask_demo_recorder.writer import EpisodeWriter
 from polytask_interfaces.msg import EpisodeStatus
@@ -24,7 +25,15 @@ EPISODE_NS = 100 * PERIOD
 class Bench:
     """A session, its writer, and a clock of one's own."""
 
-    def __init__(self, dataset: Path, judged: bool = True, **changes: Any) -> None:
+    def __init__(
+        self,
+        dataset: Path,
+        judged: bool = True,
+        cameras: bool = True,
+        unheard: Callable[[], list[str]] = list,
+        rivals: Callable[[], list[str]] = list,
+        **changes: Any,
+    ) -> None:
         entries: dict[str, Any] = {
             "dataset": dataset,
             "task": "push",
@@ -35,8 +44,9 @@ class Bench:
         }
         self.now = 0.0
         self.writer = EpisodeWriter()
-        topics = {name[1:]: (name, type_name) for name, type_name in TYPES.items()}
-        self.session = Session(Request(**(entries | changes)), toy(), topics, self.writer, lambda: judged, self.now)
+        topics = {name[1:]: (name, kind) for name, kind in TYPES.items() if cameras or "camera" not in name}
+        request = Request(**(entries | changes))
+        self.session = Session(request, toy(), topics, self.writer, lambda: judged, self.now, unheard, rivals)
 
     def feed(self, messages: list[tuple[str, int, Any]]) -> None:
         for topic, stamp_ns, message in messages:
@@ -159,7 +169,8 @@ def test_empty_task_takes_the_first_one_seen(tmp_path: Path) -> None:
 def test_lost_messages_are_counted_and_reported(tmp_path: Path, lost: str, count: int) -> None:
     gone = {START + 2 * PERIOD, START + 3 * PERIOD}
     bench = Bench(tmp_path)
-    bench.feed([(topic, ns, m) for topic, ns, m in episode() if not (topic == lost and ns - ns % PERIOD in gone)])
+    messages = episode(steps=30)
+    bench.feed([(topic, ns, m) for topic, ns, m in messages if not (topic == lost and ns - ns % PERIOD in gone)])
     session = bench.finish()
     assert read_episode(session.files[0]).missing == {lost[1:]: count}
     assert session.end is not None
@@ -167,9 +178,127 @@ def test_lost_messages_are_counted_and_reported(tmp_path: Path, lost: str, count
 
 
 def test_a_camera_that_is_off_is_neither_missed_nor_waited_for(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, cameras=False)
     bench.feed([entry for entry in episode() if not entry[0].startswith("/camera")])
     assert read_episode(bench.finish().files[0]).missing == {}
+
+
+@pytest.mark.parametrize(
+    ("silent", "reason"),
+    [
+        ("/camera/image_raw", "no picture on camera/image_raw"),
+        ("/command", "nobody published 'command'"),
+        ("/state", "0 observations"),
+    ],
+)
+@pytest.mark.parametrize("keep_failures", [False, True])
+def test_an_episode_that_lacks_a_topic_is_never_a_success(
+    tmp_path: Path, silent: str, reason: str, keep_failures: bool
+) -> None:
+    bench = Bench(tmp_path, keep_failures=keep_failures)
+    bench.feed([entry for entry in episode(0) if entry[0] != silent])
+    bench.wait(GRACE + 0.1)
+    wait_for(bench)
+    assert bench.session.end is None  # it is not what was asked for
+    assert (bench.session.discarded, bench.session.files) == (1, [])
+    assert bench.session.reason.startswith(reason)
+    bench.feed(episode(1))
+    session = bench.finish()
+    assert session.end is not None
+    assert session.end.outcome == SUCCEEDED
+    assert f"1 could not be used and were discarded, the last because: {reason}" in session.end.message
+    assert [path.name for path in (tmp_path / "push").iterdir()] == ["episode_000000.mcap"]
+
+
+def wait_for(bench: Bench) -> None:
+    """Let the writer judge the episode that was just closed, and tell the session."""
+    end = time.monotonic() + 10
+    while not (events := bench.writer.events()):
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    for event in events:
+        bench.session.handle(event)
+
+
+def test_what_was_not_even_written_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    half = episode()
+    bench.feed(half[:10])
+    bench.session.refuse("state", "4 bytes are too few for a message with a header")
+    bench.session.refuse("state", "5 bytes are too few for a message with a header")
+    bench.feed(half[10:])
+    session = bench.finish()
+    assert session.end is not None
+    words = "remarks: episode_000000.mcap: state: 2 dropped (5 bytes are too few for a message with a header)"
+    assert words in session.end.message
+
+
+def test_topics_that_stay_unheard_end_the_goal_with_their_names(tmp_path: Path) -> None:
+    missing = ["/camera/image_raw"]
+    bench = Bench(tmp_path, timeout=100.0, unheard=lambda: missing)
+    bench.wait(HEARING - 0.1)
+    assert (bench.session.end, bench.session.ready) == (None, False)
+    bench.wait(0.2)
+    assert bench.session.end is not None
+    assert bench.session.end.outcome == TIMED_OUT
+    assert "nobody to be heard on /camera/image_raw within 15 s" in bench.session.end.message
+    assert "cameras:=false" in bench.session.end.message
+    bench = Bench(tmp_path, timeout=100.0, unheard=lambda: missing)
+    bench.wait(1.0)
+    missing.clear()
+    bench.wait(1.0)
+    assert bench.session.ready
+    bench.wait(HEARING)
+    assert bench.session.end is None
+
+
+def test_two_simulations_are_named_within_the_first_statuses(tmp_path: Path) -> None:
+    nodes: list[str] = []
+    bench = Bench(tmp_path, rivals=lambda: nodes)
+    one = [entry for entry in episode(0, task="pull")]
+    two = [entry for entry in episode(1)]
+    bench.feed(one[:6] + two[:6])
+    nodes += ["/sim_bridge", "/sim_bridge"]
+    bench.wait(1.0)
+    assert bench.session.end is None  # the first was merely over
+    bench.feed(one[6:12])
+    bench.wait(0.1)
+    session = bench.finish()
+    assert session.end is not None
+    assert session.end.outcome == REFUSED
+    assert "2 nodes publish what one alone may: /sim_bridge, /sim_bridge; end the one" in session.end.message
+
+
+def test_commands_without_stamps_belong_by_arrival(tmp_path: Path) -> None:
+    """A person's clock may be an hour behind: the commands' own stamps do not bar them from the episode."""
+    messages = []
+    for topic, ns, message in episode():
+        if topic == "/command":
+            message.observation_stamp.sec = message.observation_stamp.nanosec = 0
+            message.header.stamp.sec = max(0, message.header.stamp.sec - 3600)
+        messages.append((topic, ns, message))
+    bench = Bench(tmp_path)
+    bench.feed(messages)
+    episode_read = read_episode(bench.finish().files[0])
+    assert [float(one) for one in episode_read.action[:, 1]] == [-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]
+
+
+def test_a_clock_that_is_set_back_is_told_before_the_next_episode(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, judged=False)
+    bench.wait(JUDGE_WAIT + 0.1)
+    bench.feed([(topic, to_ns(message.header.stamp), message) for topic, _, message in set_back(silent(0))])
+    bench.wait(10.1)
+    wait_for(bench)
+    assert bench.session.reason.startswith("the state's stamps go back by 0.40 s")
+
+
+def set_back(messages: list[tuple[str, int, Any]]) -> list[tuple[str, int, Any]]:
+    """From step 5 on, state and camera are stamped 0.45 s earlier: before the episode's first state."""
+    for topic, ns, message in messages:
+        if ns >= START + 5 * PERIOD and topic != "/command":
+            earlier = ns - 9 * PERIOD
+            message.header.stamp.sec, message.header.stamp.nanosec = earlier // 10**9, earlier % 10**9
+    return messages
 
 
 def test_last_picture_is_waited_for_but_not_for_ever(tmp_path: Path) -> None:

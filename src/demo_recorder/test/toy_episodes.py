@@ -131,3 +131,11 @@ def write_episode(
     for topic, ns, message in episode_messages(steps) if messages is None else messages:
         file.write(topic, ns, ns, serialize_message(message))
     return file.finish(described.with_end(outcome, "done", {}))
+
+
+def record_episode(writer: Any, folder: Path, steps: int = 10) -> None:
+    """Have an EpisodeWriter write an episode."""
+    writer.open(folder, info(), TYPES)
+    for topic, ns, message in episode_messages(steps):
+        writer.write(topic, ns, ns, serialize_message(message))
+    writer.close(info())
