@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from polytask_demo_recorder.errors import RecordingError
 from polytask_robot_io.embodiment import Embodiment
 
 HOLD = 0.2
-"""Seconds for which a key press drives; longer than the period at which a held key repeats."""
+"""Seconds for which a key press drives in full; longer than the period at which a held key repeats."""
+REPEAT_DELAY = 0.75
+"""Seconds after a first press within which a held key begins to repeat; X11's usual delay is 0.66 s, others' 0.5 s."""
+CREEP = 0.25
+"""Share of the command between :data:`HOLD` and :data:`REPEAT_DELAY`, when nobody can know whether the key is held.
+
+So a held key never stands still, and a tap moves as far as 0.34 s of the full command.
+"""
 HELP = """\
   w / s   forward / back        r / f   up / down
   a / d   left / right          g       open / close the gripper
   space   stop                  q       quit
-Hold a key to keep moving: what is not pressed again stops by itself."""
+Hold a key to keep moving; a tap moves on slowly for 0.75 s, and space stops at once."""
 DIRECTIONS = {"w": ("x", 1.0), "s": ("x", -1.0), "a": ("y", 1.0), "d": ("y", -1.0), "r": ("z", 1.0), "f": ("z", -1.0)}
 """Axis and sign of each key (REP-103: x forward, y left, z up)."""
+
+
+class _Press(NamedTuple):
+    """The last press of a key of one axis."""
+
+    value: float
+    since: float
+    again: bool
+    """It repeats: the key is held, and the next press comes soon or not at all."""
 
 
 class Keyboard:
@@ -41,7 +59,7 @@ class Keyboard:
                 f"{', '.join(embodiment.command_names)}; drive this robot in another way"
             )
         self._count = len(embodiment.command)
-        self._pressed: dict[str, tuple[float, float]] = {}
+        self._pressed: dict[str, _Press] = {}
         self._grip = 0.0
         self.quit = False
         self.active = False
@@ -58,7 +76,9 @@ class Keyboard:
         key = key.lower()
         if key in DIRECTIONS and DIRECTIONS[key][0] in self._axes:
             axis, sign = DIRECTIONS[key]
-            self._pressed[axis] = (sign * self._speed, now)
+            value, before = sign * self._speed, self._pressed.get(axis)
+            again = before is not None and before.value == value and now - before.since <= REPEAT_DELAY
+            self._pressed[axis] = _Press(value, now, again)
         elif key == "g" and self._gripper is not None:
             self._grip = -1.0 if self._grip >= 0 else 1.0
         elif key == " ":
@@ -71,11 +91,13 @@ class Keyboard:
         self.active = True
 
     def command(self, now: float) -> np.ndarray:
-        """Normalised command ``float32 (k,)``; zero along axes whose key was not pressed for :data:`HOLD`."""
+        """Normalised command ``float32 (k,)``; zero along axes whose key is not held any more."""
         values = np.zeros(self._count, dtype=np.float32)
-        for axis, (value, since) in self._pressed.items():
-            if now - since <= HOLD:
-                values[self._axes[axis]] = value
+        for axis, press in self._pressed.items():
+            if now - press.since <= HOLD:
+                values[self._axes[axis]] = press.value
+            elif now - press.since <= REPEAT_DELAY and not press.again:
+                values[self._axes[axis]] = CREEP * press.value
         if self._gripper is not None:
             values[self._gripper] = self._grip
         return values

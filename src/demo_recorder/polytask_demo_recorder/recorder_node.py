@@ -8,24 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.recovery import Recovery
 from polytask_demo_recorder.request import CANCELLED, REFUSED, SUCCEEDED, End, checked_request
-from polytask_demo_recorder.session import Session
+from polytask_demo_recorder.session import UNUSABLE, Session
 from polytask_demo_recorder.take import Heard
 from polytask_demo_recorder.topics import recorded_topics
 from polytask_demo_recorder.writer import Discarded, EpisodeWriter, Kept
 from polytask_interfaces.action import RecordEpisodes
 from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_interfaces.srv import ListTasks
+from polytask_robot_io import qos
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadMessage
@@ -33,6 +35,7 @@ from polytask_robot_io.executors import run_node
 from polytask_robot_io.params import declare
 from polytask_robot_io.serialised import header_stamp, read_message
 from polytask_robot_io.stamps import to_ns
+from polytask_robot_io.text import printable
 
 if TYPE_CHECKING:
     from rclpy.action.server import ServerGoalHandle
@@ -41,6 +44,8 @@ CHECK_PERIOD = 0.05
 """Seconds between two looks at time limits and the writer."""
 FEEDBACK_PERIOD = 0.2
 """Seconds between two messages of feedback."""
+REQUESTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+"""Requests that may wait to be answered; of those beyond it nobody would ever hear again."""
 SETTLING = 2.0
 """Seconds in which a publisher that is there must come to be heard, where the embodiment does not declare its topic."""
 
@@ -97,7 +102,16 @@ class DemoRecorder(Node):
             self._never_executed,
             handle_accepted_callback=self._accepted,
             cancel_callback=self._cancel,
+            goal_service_qos_profile=REQUESTS,
+            result_service_qos_profile=REQUESTS,
+            cancel_service_qos_profile=REQUESTS,
         )
+        # Two recorders of one action would both write what is asked for; the one that came later ends.
+        action = self.resolve_topic_name("record_episodes")
+        self._serves = (("serves", action), ("serves since [ns]", str(time.time_ns())))
+        for name, value in self._serves:
+            self._diagnostics.show(name, value)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
         self.get_logger().info(f"recording '{self._embodiment.name}' into {self._dataset} when asked to")
 
     @property
@@ -149,6 +163,18 @@ class DemoRecorder(Node):
             except BadMessage as error:
                 self._refuse("episode", error)
 
+    def _on_diagnostics(self, array: DiagnosticArray) -> None:
+        (_, action), (since_name, since) = self._serves
+        for status in array.status:
+            values = {entry.key: entry.value for entry in status.values}
+            other = values.get(since_name, "")
+            if values.get("serves") == action and other.isdecimal() and int(other) < int(since):
+                self.get_logger().error(f"another recorder serves {action} already: {status.name}; this one ends")
+                raise SystemExit(
+                    f"error: another recorder serves {action} already: {printable(status.name)}; use that "
+                    "one, end it, or start this one in a namespace or ROS_DOMAIN_ID of its own"
+                )
+
     def _unheard(self) -> list[str]:
         """Names of declared topics whose publisher is not there yet."""
         return [self._topics[topic][0] for topic in sorted(self._declared) if not self._hears(topic)]
@@ -157,15 +183,16 @@ class DemoRecorder(Node):
         subscription = self._listens[topic]
         if hasattr(subscription, "get_publisher_count"):  # jazzy's has it not
             return bool(subscription.get_publisher_count())
-        return self.count_publishers(topic) > 0
+        return self._published(topic) > 0
+
+    def _published(self, topic: str) -> int:
+        """How many publishers of a topic are there, whether they are heard or not."""
+        return self.count_publishers(self._topics[topic][0])
 
     def _rivals(self) -> list[str]:
         """Nodes that publish ``episode``, where there are several."""
-        found = [one.node_namespace.rstrip("/") + "/" + one.node_name for one in self._publishers("episode")]
-        return sorted(found) if len(found) > 1 else []
-
-    def _publishers(self, topic: str) -> list[Any]:
-        return list(self.get_publishers_info_by_topic(self._topics[topic][0]))
+        found = self.get_publishers_info_by_topic(self._topics["episode"][0])
+        return sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found) if len(found) > 1 else []
 
     # Goals ---------------------------------------------------------------------------------------------------------
 
@@ -183,7 +210,7 @@ class DemoRecorder(Node):
             self._embodiment,
             self._topics,
             self._writer,
-            lambda: self.count_publishers("episode") > 0,
+            lambda: self._published("episode") > 0,
             time.monotonic(),
             self._unheard,
             self._rivals,
@@ -221,7 +248,8 @@ class DemoRecorder(Node):
                 for remark in event.remarks:
                     self._diagnostics.drop("remarks on episodes", f"{event.path.name}: {remark}")
             elif isinstance(event, Discarded) and event.reason:
-                self._diagnostics.drop("episodes that could not be used", event.reason)
+                self._diagnostics.drop(UNUSABLE, event.reason)
+                self._diagnostics.publish()  # before the feedback that counts it
         if not self._asked and self._tasks.service_is_ready():
             self._asked = True
             self._tasks.call_async(ListTasks.Request()).add_done_callback(self._learn_tasks)
@@ -265,10 +293,10 @@ class DemoRecorder(Node):
             self.get_logger().warning(f"nobody to be heard on {waiting}", throttle_duration_sec=5.0)
             return False
         settling = now - self._accepted_at < SETTLING
-        if settling and any(not self._hears(topic) and self.count_publishers(topic) for topic in self._listens):
+        if settling and any(not self._hears(topic) and self._published(topic) for topic in self._listens):
             return False
         self._diagnostics.state(DiagnosticStatus.OK, f"recording {session.task}")
-        if not self.count_publishers(self._embodiment.command_topic):
+        if not self._published(self._embodiment.command_topic):
             topic = self._topics[self._embodiment.command_topic][0]
             self.get_logger().warning(f"nobody publishes {topic} yet; an episode without commands is discarded")
         return True

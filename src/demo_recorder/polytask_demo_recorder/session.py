@@ -20,6 +20,10 @@ OUTCOME_OF_WHY = {1: SUCCESS, 2: TIME_LIMIT, 3: ABORTED, 4: FAULT}
 """EpisodeStatus.why in words."""
 JUDGE_WAIT = 1.0
 """Seconds without any publisher of ``episode`` after which the robot is taken for one that reports no success."""
+COULD_NOT_BE_USED = "could not be used and were discarded"
+"""Words of the result where episodes could not have been read."""
+UNUSABLE = "episodes that could not be used"
+"""Name in the diagnostics of their count; the last reason stands beside it."""
 HEARING = 15.0
 """Seconds within which all declared topics must have a publisher."""
 REMARKS = 10
@@ -74,6 +78,7 @@ class Session:
         self._unheard = unheard
         self._rivals = rivals
         self._doubtful = False
+        self._step = 0
         self._ids: deque[str] = deque(maxlen=EARLY)
         self._cameras = any(camera.topic in topics for camera in embodiment.cameras)
         self._other_tasks: list[str] = []
@@ -87,7 +92,7 @@ class Session:
         self.discarded = 0
         """Attempts that failed or could not be read, and were thrown away; what was broken off is not among them."""
         self.reason = ""
-        """Why the last attempt was thrown away."""
+        """Why the last attempt could not be used; empty where it merely failed, or was kept."""
         self.ready = False
         """Whether everything is heard without which no episode can be recorded."""
         self.end: End | None = None
@@ -146,10 +151,13 @@ class Session:
             take.end(heard.stamp_ns, OUTCOME_OF_WHY.get(status.why, FAULT), status.message, now)
 
     def _compare(self, status: Any) -> None:
-        """Notice what no single simulation does: an episode that was over goes on."""
-        if not self._ids or status.episode_id != self._ids[-1]:
+        """Notice what no single simulation does: an episode that was over goes on, or one goes back."""
+        if self._ids and status.episode_id == self._ids[-1]:
+            self._doubtful |= status.step < self._step
+        else:
             self._doubtful |= status.episode_id in self._ids
             self._ids.append(status.episode_id)
+        self._step = int(status.step)
 
     def check(self, now: float) -> None:
         """To be called often: time limits, and what the disk has to say."""
@@ -189,6 +197,7 @@ class Session:
             self._closing_messages = 0
         if isinstance(event, Kept):
             self.files.append(event.path)
+            self.reason = ""
             if event.info.missing:
                 lost = ", ".join(f"{topic} {count}" for topic, count in event.info.missing.items())
                 self._missing.append(f"{event.path.name}: {lost}")
@@ -261,7 +270,7 @@ class Session:
         self._decided += keep
         if not keep and info.outcome != ABORTED:
             self.discarded += 1
-            self.reason = f"it ended as {info.outcome}: {printable(info.message, 200)}"
+            self.reason = ""
         self._last_id = info.episode_id
         self._waiting_since = now
 

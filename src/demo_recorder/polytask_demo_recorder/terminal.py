@@ -40,7 +40,7 @@ class KeyTerminal:
         self._before = termios.tcgetattr(self._descriptor)
         if threading.current_thread() is threading.main_thread():
             # These would end the process at once, and leave a terminal that shows nothing of what is typed.
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
                 signal.signal(number, _leave)
         tty.setcbreak(self._descriptor)
         return self

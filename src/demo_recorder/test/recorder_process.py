@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,14 @@ from polytask_robot_io.commands import command_message
 
 Condition = Callable[[], Any]
 ALL = tuple(TYPES)
+KINDS = {
+    "/state": (StateVector, qos.STATE),
+    "/episode": (EpisodeStatus, qos.EPISODE),
+    "/joint_states": (JointState, qos.JOINT_STATES),
+    "/camera/image_raw": (Image, qos.CAMERA),
+    "/camera/camera_info": (CameraInfo, qos.CAMERA),
+    "/command": (Command, qos.COMMAND),
+}
 
 
 def wait_for(condition: Condition, timeout: float = 15.0) -> Any:
@@ -44,18 +52,19 @@ def wait_for(condition: Condition, timeout: float = 15.0) -> Any:
 class ToyRobot:
     """A node that publishes toy episodes, speaks to the recorder, and serves resets."""
 
-    def __init__(self) -> None:
+    def __init__(self, without: Sequence[str] = ()) -> None:
+        """``without``: topics that it does not publish."""
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.node = rclpy.create_node("toy", context=self.context)
-        self._publishers = {
-            "/state": self.node.create_publisher(StateVector, "state", qos.STATE),
-            "/episode": self.node.create_publisher(EpisodeStatus, "episode", qos.EPISODE),
-            "/joint_states": self.node.create_publisher(JointState, "joint_states", qos.JOINT_STATES),
-            "/camera/image_raw": self.node.create_publisher(Image, "camera/image_raw", qos.CAMERA),
-            "/camera/camera_info": self.node.create_publisher(CameraInfo, "camera/camera_info", qos.CAMERA),
-            "/command": self.node.create_publisher(Command, "command", qos.COMMAND),
-        }
+        self._publishers: dict[str, Any] = {}
+        for topic in TYPES:
+            if topic not in without:
+                self.advertise(topic)
+        self.spoil: Callable[[str, Any], None] = lambda topic, message: None
+        """Called with each message before it is sent."""
+        self.noise: dict[int, Sequence[bytes]] = {}
+        """Bytes that are sent on every topic beside the messages, by step."""
         self.actions = ActionClient(self.node, RecordEpisodes, "record_episodes")
         self._parameters = AsyncParameterClient(self.node, "demo_recorder")
         self.feedback: list[Any] = []
@@ -66,6 +75,16 @@ class ToyRobot:
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+
+    def advertise(self, topic: str) -> None:
+        """Begin to publish a topic."""
+        kind, profile = KINDS[topic]
+        self._publishers[topic] = self.node.create_publisher(kind, topic[1:], profile)
+
+    def _send(self, topic: str, message: Any) -> None:
+        self.spoil(topic, message)
+        if topic in self._publishers:
+            self._publishers[topic].publish(message)
 
     def _spin(self) -> None:
         with contextlib.suppress(Exception):  # shut down while it waits
@@ -79,7 +98,7 @@ class ToyRobot:
     def record_into(self, dataset: Path) -> None:
         """Tell the recorder where to write."""
         wait_for(self._parameters.services_are_ready)
-        answer = self._call(self._parameters.set_parameters, [Parameter("dataset", value=str(dataset))])
+        answer = self.call(self._parameters.set_parameters, [Parameter("dataset", value=str(dataset))])
         assert wait_for(lambda: answer.done() and answer.result()).results[0].successful
 
     def heard(self, topics: Sequence[str] = ALL, by: int = 1) -> None:
@@ -100,10 +119,14 @@ class ToyRobot:
                 if topic == "/episode":
                     message.episode_id = f"toy/push/{self._count}"
                     message.seed = self._count
-                self._publishers[topic].publish(message)
+                self._send(topic, message)
+                for noise in self.noise.get(step, ()):
+                    self._publishers[topic].publish(noise)
             if step < steps:
                 command = command_message(toy_action(step), stamp(self._ns), stamp(self._ns))
-                self._publishers["/command"].publish(command)
+                self._send("/command", command)
+                for noise in self.noise.get(step, ()):
+                    self._publishers["/command"].publish(noise)
             stamps.append(self._ns)
             self.published = self._ns
             if pause:
@@ -135,7 +158,7 @@ class ToyRobot:
         entries = {"task": "push", "episodes": 1, "timeout": 20.0} | goal
         assert self.actions.wait_for_server(15)
         self.feedback.clear()
-        sent = self._call(
+        sent = self.call(
             self.actions.send_goal_async, RecordEpisodes.Goal(**entries), lambda new: self.feedback.append(new.feedback)
         )
         handle = wait_for(lambda: sent.done() and sent.result())
@@ -144,10 +167,10 @@ class ToyRobot:
 
     def result(self, handle: Any, timeout: float = 20.0) -> Any:
         """Result of a goal."""
-        answer = self._call(handle.get_result_async)
+        answer = self.call(handle.get_result_async)
         return wait_for(lambda: answer.done() and answer.result().result, timeout)
 
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """In the thread that spins: an answer that came before rclpy has noted the request would be lost."""
         task = self._executor.create_task(function, *arguments)
         return wait_for(lambda: task.done() and task.result())
@@ -156,12 +179,13 @@ class ToyRobot:
 class Recorder:
     """The executable, with its output in a file."""
 
-    def __init__(self, folder: Path, dataset: Path, **parameters: Any) -> None:
+    def __init__(self, folder: Path, dataset: Path, remap: Mapping[str, str] | None = None, **parameters: Any) -> None:
         embodiment = folder / "toy.yaml"
         embodiment.write_text(TOY, encoding="utf-8")
         self._log = folder / "recorder.log"
         settings = {"embodiment": embodiment, "dataset": dataset} | parameters
         arguments = [entry for key, value in settings.items() for entry in ("-p", f"{key}:={value}")]
+        arguments += [entry for key, value in (remap or {}).items() for entry in ("-r", f"{key}:={value}")]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "polytask_demo_recorder.recorder_node", "--ros-args", *arguments],
@@ -191,9 +215,11 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def started(folder: Path, dataset: Path, **parameters: Any) -> Iterator[Recorder]:
+def started(
+    folder: Path, dataset: Path, remap: Mapping[str, str] | None = None, **parameters: Any
+) -> Iterator[Recorder]:
     """A recorder that is ended with the block."""
-    recorder = Recorder(folder, dataset, **parameters)
+    recorder = Recorder(folder, dataset, remap, **parameters)
     try:
         yield recorder
     finally:

@@ -59,7 +59,8 @@ def test_motion_times_out_and_the_gripper_stays() -> None:
     keyboard.press("w", 1.0)
     keyboard.press("g", 1.0)
     np.testing.assert_array_equal(keyboard.command(1.0 + HOLD), [0.5, -1.0])
-    np.testing.assert_array_equal(keyboard.command(1.0 + 2 * HOLD), [0.0, -1.0])
+    np.testing.assert_array_equal(keyboard.command(1.5), [0.125, -1.0])
+    np.testing.assert_array_equal(keyboard.command(1.76), [0.0, -1.0])
     keyboard.press("g", 2.0)
     np.testing.assert_array_equal(keyboard.command(2.0), [0.0, 1.0])
     keyboard.press("w", 2.0)
@@ -71,6 +72,45 @@ def test_motion_times_out_and_the_gripper_stays() -> None:
     assert not keyboard.quit
     keyboard.press("q", 2.0)
     assert keyboard.quit
+
+
+def held(delay: float, rate: float, seconds: float) -> list[tuple[float, float]]:
+    """(time, command along x) at 20 Hz of a key that a terminal delivers: a press, a delay, repeats until release."""
+    keyboard = Keyboard(toy())
+    presses = [0.0] + [delay + count / rate for count in range(int((seconds - delay) * rate) + 1)]
+    found = []
+    for tick in range(60):
+        now = tick * 0.05
+        while presses and presses[0] <= now:
+            keyboard.press("w", presses.pop(0))
+        found.append((now, float(keyboard.command(now)[0])))
+    return found
+
+
+@pytest.mark.parametrize(("delay", "rate"), [(0.25, 30.0), (0.5, 30.0), (0.5, 10.0), (0.66, 25.0), (0.7, 11.0)])
+def test_a_held_key_never_falls_to_zero_and_stops_soon_when_released(delay: float, rate: float) -> None:
+    commands = held(delay, rate, seconds=2.0)
+    assert [value for now, value in commands if now <= 0.2] == [1.0] * 5
+    assert all(value == 0.25 for now, value in commands if 0.21 < now < delay)
+    assert all(value == 1.0 for now, value in commands if delay < now <= 1.9)
+    assert all(value == 0.0 for now, value in commands if now > 2.21)
+
+
+def test_a_tap_overshoots_little() -> None:
+    keyboard = Keyboard(toy())
+    keyboard.press("w", 0.0)
+    driven = [float(keyboard.command(tick * 0.05)[0]) for tick in range(40)]
+    assert driven == [1.0] * 5 + [0.25] * 11 + [0.0] * 24
+
+
+def test_another_direction_or_space_ends_a_tap_at_once() -> None:
+    keyboard = Keyboard(toy())
+    keyboard.press("w", 0.0)
+    keyboard.press("s", 0.3)
+    assert float(keyboard.command(0.3)[0]) == -1.0
+    assert float(keyboard.command(0.6)[0]) == -0.25  # a first press of its own
+    keyboard.press(" ", 0.65)
+    assert float(keyboard.command(0.65)[0]) == 0.0
 
 
 def test_robot_without_axes_is_refused() -> None:
@@ -147,7 +187,18 @@ def test_keys_typed_at_a_terminal_become_commands(ros_domain: int, tmp_path: Pat
         rclpy.try_shutdown(context=context)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_terminal_is_given_back_after_a_crash() -> None:
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    with open(slave) as stream:
+        with contextlib.suppress(ZeroDivisionError), KeyTerminal(stream):
+            assert termios.tcgetattr(slave) != before
+            raise ZeroDivisionError
+        assert termios.tcgetattr(slave) == before
+    os.close(master)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_the_terminal_is_given_back(ros_domain: int, tmp_path: Path, number: signal.Signals) -> None:
     with teleoperation(tmp_path) as (process, _, (slave, before)):
         process.send_signal(number)

@@ -76,7 +76,13 @@ def record(
         with Progress(*columns, console=console, disable=not shown) as progress:
             bar = progress.add_task(f"recording {task}", total=episodes)
 
+            told = ""
+
             def show(report: Report) -> None:
+                nonlocal told
+                if report.reason != told:
+                    told = report.reason
+                    errors.print(f"not kept: {told}", markup=False, soft_wrap=True)
                 failures = f", {report.discarded} discarded" if report.discarded else ""
                 text = f"recording {task}: seed {report.seed}, {report.messages} messages{failures}"
                 progress.update(bar, completed=report.recorded, description=text)

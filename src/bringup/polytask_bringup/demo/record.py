@@ -56,15 +56,12 @@ def _record(client: RecordClient, task: str, seed: int, strips: Path) -> dict[st
     from polytask_demo_recorder.errors import DatasetError
 
     for attempt in range(MOST_ATTEMPTS):
-        path = client.record(task, seed)
-        if path is None:
-            return None
         try:
-            return _describe(path, strips)
+            path = client.record(task, seed)
+            return None if path is None else _describe(path, strips)
         except DatasetError as error:
             # Right after their start not all nodes hear each other yet.
             print(f"attempt {attempt + 1}: {error}", file=sys.stderr)
-            path.unlink()
     raise RuntimeError(f"{task} from seed {seed} could not be recorded so that it can be read; see this log")
 
 

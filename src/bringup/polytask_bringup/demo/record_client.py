@@ -13,6 +13,8 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
 from rclpy.signals import SignalHandlerOptions
 
+from polytask_demo_recorder.errors import DatasetError
+from polytask_demo_recorder.session import COULD_NOT_BE_USED, HEARING
 from polytask_interfaces.action import RecordEpisodes
 from polytask_interfaces.srv import ResetEpisode
 from polytask_robot_io.executors import make_executor
@@ -39,7 +41,7 @@ class RecordClient:
         self._action = ActionClient(self._node, RecordEpisodes, "record_episodes")
         self._reset = self._node.create_client(ResetEpisode, "reset_episode")
         self._parameters = self._node.create_client(SetParameters, "demo_recorder/set_parameters")
-        self._discarded = 0
+        self._discarded, self._answered = 0, False
         self._dataset: Path | None = None
 
     def __enter__(self) -> RecordClient:
@@ -78,11 +80,18 @@ class RecordClient:
         self._dataset = folder
 
     def record(self, task: str, seed: int) -> Path | None:
-        """Record the episode of ``task`` that starts from ``seed``; None when it did not end in success."""
-        self._discarded = 0
+        """Record the episode of ``task`` that starts from ``seed``; None when it did not end in success.
+
+        Raises DatasetError when the recorder found that what it had recorded could not be used, else RecordError.
+        """
+        self._discarded, self._answered = 0, False
         goal = RecordEpisodes.Goal(task=task, episodes=1, timeout=EPISODE_PATIENCE)
         handle = self._wait_for(self._action.send_goal_async(goal, self._hear), PATIENCE, "record_episodes")
         result = handle.get_result_async()
+        # Feedback comes once the recorder hears the topics.
+        until = time.monotonic() + HEARING + PATIENCE
+        while not (self._answered or result.done()) and time.monotonic() < until:
+            self._executor.spin_once(timeout_sec=0.05)
         start = self._wait_for(
             self._reset.call_async(ResetEpisode.Request(task=task, seed=seed)), PATIENCE, "reset_episode"
         )
@@ -92,7 +101,9 @@ class RecordClient:
         while not result.done():
             if self._discarded or time.monotonic() > until:
                 self._wait_for(handle.cancel_goal_async(), PATIENCE, "record_episodes")
-                self._wait_for(result, PATIENCE, "the result of record_episodes")
+                answer = self._wait_for(result, PATIENCE, "the result of record_episodes").result
+                if COULD_NOT_BE_USED in answer.message:
+                    raise DatasetError(answer.message)
                 return None
             self._executor.spin_once(timeout_sec=0.05)
         answer = result.result().result
@@ -101,7 +112,7 @@ class RecordClient:
         return Path(answer.files[0])
 
     def _hear(self, message: Any) -> None:
-        self._discarded = int(message.feedback.discarded)
+        self._discarded, self._answered = int(message.feedback.discarded), True
 
     def _wait_for(self, future: Any, seconds: float, what: str) -> Any:
         self._executor.spin_until_future_complete(future, timeout_sec=seconds)
