@@ -216,3 +216,9 @@ def test_marks(tmp_path):
     write_mark(tmp_path / "mark", "value")
     assert read_mark(tmp_path / "mark") == "value"
     assert [path.name for path in tmp_path.iterdir()] == ["mark"]
+
+
+def test_pypis_build_of_torch_can_be_asked_for(monkeypatch):
+    monkeypatch.setattr(packages.urllib.request, "urlopen", lambda *_, **__: pytest.fail("an index was asked"))
+    monkeypatch.setenv("POLYTASK_TORCH", "pypi")
+    assert not packages._wants_cpu_torch()

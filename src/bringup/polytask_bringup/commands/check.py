@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from polytask_bringup.commands.common import console, repository, run_tool
+from polytask_bringup.processors import BUSY
+from polytask_bringup.run_record import Record
 
 FEW = 4
 """Files whose failed tests are given another try; tests of a file share nodes, and fail together."""
+
+INTERRUPTED, NOTHING_RAN = 2, 5
+"""Statuses of pytest: stopped by Ctrl-C (or a file could not be imported); no test was selected."""
 
 
 def test(
@@ -25,62 +31,124 @@ def test(
     Anything else on the command line goes to pytest, in place of the default folders where it names files:
     `./polytask test src/policy -k goal -x`. The linters are then left out.
     """
-    root = repository()
-    python = sys.executable
-    steps: list[tuple[str, list[str]]] = []
-    if not context.args:
-        steps = [
-            ("ruff check", [python, "-m", "ruff", "check", "."]),
-            ("ruff format", [python, "-m", "ruff", "format", "--check", "."]),
-            ("mypy", [python, "-m", "mypy"]),
-        ]
-    marks = "not slow" if quick else ""
-    pytest = [python, "-m", "pytest", *(["-m", marks] if marks else []), *context.args]
-    if not context.args:
-        # Tests of nodes mostly wait, so two processes share the cores well; a file's tests share their nodes, and stay
-        # together. Those that measure time run alone afterwards.
-        together = "not alone" + (" and not slow" if quick else "")
-        alone = "alone" + (" and not slow" if quick else "")
-        steps.append(("pytest", [python, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", together]))
-        pytest = [python, "-m", "pytest", "-m", alone]
-    steps.append(("pytest, one at a time" if not context.args else "pytest", pytest))
+    root, python = repository(), sys.executable
+    if context.args:
+        raise typer.Exit(
+            run_tool([python, "-m", "pytest", *(["-m", "not slow"] if quick else []), *context.args], root)
+        )
     failed, took = [], []
-    for title, command in steps:
+
+    def finish(title: str, began: float, good: bool) -> None:
+        took.append(f"{title} {time.monotonic() - began:.0f} s")
+        if not good:
+            failed.append(title)
+
+    for title, tool in (
+        ("ruff check", ["ruff", "check", "."]),
+        ("ruff format", ["ruff", "format", "--check", "."]),
+        ("mypy", ["mypy"]),
+    ):
         began = time.monotonic()
         console.rule(title)
-        code = run_tool(command, root)
-        if code == 1 and title.startswith("pytest") and not context.args:
-            code = _once_more(python, root)
-        took.append(f"{title} {time.monotonic() - began:.0f} s")
-        if code == 5 and "alone" in command[-1]:
-            code = 0  # nothing carries the mark
-        if code != 0:
-            failed.append(title)
-        if code in (2, 130) and title.startswith("pytest"):
-            break  # Ctrl-C
+        finish(title, began, run_tool([python, "-m", *tool], root) == 0)
+
+    # Tests of nodes mostly wait, so two processes share the cores well; a file's tests share their nodes, and stay
+    # together. Those that measure time run alone afterwards.
+    slow = " and not slow" if quick else ""
+    record, statuses = Record(), []
+    for title, options in (
+        ("pytest", ["-n", "2", "--dist", "loadfile", "-m", "not alone" + slow]),
+        ("pytest, one at a time", ["-n", "1", "-m", "alone" + slow]),
+    ):
+        began = time.monotonic()
+        console.rule(title)
+        statuses.append(run_pytest(root, options, record))
+        finish(title, began, statuses[-1] in (0, 1, NOTHING_RAN))
+        if statuses[-1] == INTERRUPTED:
+            break
+    else:
+        began = time.monotonic()
+        again = second_try(root, record)
+        sentences, good = verdict(record, again, allowed_to_be_flaky(root))
+        for sentence in sentences:
+            console.print(sentence, markup=False, soft_wrap=True)
+        finish("verdict on the tests", began, good and set(statuses) != {NOTHING_RAN})
     console.print(("took: " + ", ".join(took)), style="dim")
     if failed:
         console.print(f"[red]failed:[/] {', '.join(failed)}")
         raise typer.Exit(1)
 
 
-def _once_more(python: str, root: Path) -> int:
-    """Run what failed again, alone, and say so: nodes on a busy machine may miss a test's patience. Gives the status.
+def run_pytest(root: Path, options: Sequence[str], record: Record) -> int:
+    """Run tests, then those that a lost worker left behind, until all have run; adds to the record.
+
+    Returns:
+        The status of pytest: 1 where tests have failed, which the record names.
+    """
+    wanted: list[str] = []
+    broken = 0
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "record.json")
+        plugin = ["-p", "polytask_bringup.run_record", f"--record={file}", "--max-worker-restart=0"]
+        while True:
+            file.unlink(missing_ok=True)
+            code = run_tool([sys.executable, "-m", "pytest", *plugin, *options, *wanted], root)
+            part = Record.read(file)
+            record.failed += part.failed
+            record.crashed += part.crashed
+            record.others = max(record.others, part.others)
+            if code == 1 and not (part.failed or part.crashed):
+                code = 3  # none of a test's
+            if code not in (0, 1, NOTHING_RAN):
+                broken = code
+            if code == INTERRUPTED or part.missed in ([], wanted):
+                record.missed += part.missed
+                return broken or code
+            wanted = part.missed
+            console.rule(f"pytest, {len(wanted)} tests that had no turn because a worker was lost")
+
+
+def second_try(root: Path, record: Record) -> Record:
+    """Run what failed again, alone: nodes on a busy machine may miss a test's patience.
 
     In a process of its own, since tests of a file share nodes. Failures in more than a few files are none of a busy
-    machine's.
+    machine's; nor is a crash.
     """
-    try:
-        names = list(json.loads((root / ".pytest_cache/v/cache/lastfailed").read_text()))
-    except (OSError, ValueError):
-        return 1
-    if not 0 < len({name.partition("::")[0] for name in names}) <= FEW:
-        return 1
-    console.rule("pytest, what failed once more")
-    code = run_tool([python, "-m", "pytest", "--last-failed", "--last-failed-no-failures", "none"], root)
-    if code == 0:
-        console.print("[yellow]passed only when run again, alone:[/] " + ", ".join(names), soft_wrap=True)
-    return code
+    again = Record()
+    failed = [name for name in record.failed if name not in record.crashed]
+    if not 0 < len({name.partition("::")[0] for name in failed}) <= FEW:
+        again.failed = failed
+    else:
+        console.rule("pytest, what failed once more")
+        if run_pytest(root, ["-n", "1", *failed], again) not in (0, 1):
+            again.failed = failed
+    return again
+
+
+def allowed_to_be_flaky(root: Path) -> set[str]:
+    """Names of the tests in test/flaky.txt."""
+    lines = (root / "test" / "flaky.txt").read_text().splitlines()
+    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+
+
+def verdict(record: Record, again: Record, allowed: set[str]) -> tuple[list[str], bool]:
+    """What is to be said of a run and its second try, and whether the tests have passed."""
+    bad = {
+        "took its process with it": {*record.crashed, *again.crashed},
+        "never ran": {*record.missed, *again.missed},
+        "failed": {*again.failed} - {*again.crashed},
+    }
+    sentences = [f"{fault}: {name}" for fault, names in bad.items() for name in sorted(names)]
+    good = not sentences
+    flaky = sorted({*record.failed}.difference(*bad.values()))
+    sentences += [f"flaky: {name}" for name in flaky]
+    if unknown := [name for name in flaky if name not in allowed]:
+        if record.others > BUSY:
+            sentences.append(f"no verdict on what was flaky: other programs had {record.others:.0%} of the processors")
+        else:
+            good = False
+            sentences.append(f"{len(unknown)} flaky and not in test/flaky.txt, which only shrinks: mend test or code")
+    return sentences, good
 
 
 def doctor() -> None:

@@ -96,7 +96,12 @@ def mend_interrupted(layout: Layout) -> None:
 
 
 def _wants_cpu_torch() -> bool:
-    """Whether there is no NVIDIA GPU and the CPU build of torch (0.2 GB instead of 3 GB) can be had."""
+    """Whether there is no NVIDIA GPU and the CPU build of torch (0.2 GB instead of 3 GB) can be had.
+
+    POLYTASK_TORCH=pypi asks for PyPI's build all the same: `.ci/run --torch pypi` tests with it.
+    """
+    if os.environ.get("POLYTASK_TORCH") == "pypi":
+        return False
     if Path("/proc/driver/nvidia/version").exists():
         return False
     try:
