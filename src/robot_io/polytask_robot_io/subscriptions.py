@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,24 @@ KINDS: dict[str, tuple[type, Any]] = {
     "JointState": (JointState, qos.JOINT_STATES),
     "Image": (Image, qos.CAMERA),
 }
+
+
+def with_publisher(callback: Callable[[Any, bytes], None]) -> Callable[..., None]:
+    """A callback for ``create_subscription`` that calls ``callback(message, publisher)``.
+
+    ``publisher`` is the middleware's identifier, the ``endpoint_gid`` of ``get_publishers_info_by_topic``; empty where
+    the distribution does not tell it.
+    """
+
+    def receive(*received: Any) -> None:
+        # The events executor hands over both in one tuple, others give two arguments.
+        message, info = received if len(received) == 2 else received[0]
+        told = info.get("publisher_gid") if isinstance(info, dict) else None
+        callback(message, bytes(told["data"]) if told else b"")
+
+    # By this rclpy finds out that it is to give the information too.
+    receive.__signature__ = inspect.signature(callback)  # type: ignore[attr-defined]
+    return receive
 
 
 def subscribe_observations(

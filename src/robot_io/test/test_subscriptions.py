@@ -11,7 +11,7 @@ from polytask_interfaces.msg import StateVector
 from polytask_robot_io import qos
 from polytask_robot_io.executors import make_executor
 from polytask_robot_io.observation import ObservationAssembler
-from polytask_robot_io.subscriptions import subscribe_observations
+from polytask_robot_io.subscriptions import subscribe_observations, with_publisher
 
 T0 = 1000 * MS
 
@@ -76,3 +76,19 @@ def test_noise_instead_of_a_message_harms_nobody(robot):
         robot.publisher.publish(toys.state(T0 + (1 + k) * MS))
         robot.until(lambda k=k: robot.stamps and robot.stamps[-1] == T0 + (1 + k) * MS)
     assert robot.stamps == [T0 + k * MS for k in range(1, 6)]
+
+
+def test_a_message_comes_with_its_publisher(robot):
+    got = []
+    robot.node.create_subscription(
+        StateVector, "state", with_publisher(lambda message, gid: got.append((message.values[0], gid))), qos.STATE
+    )
+    other = robot.sender.create_publisher(StateVector, "state", qos.STATE)
+    robot.until(lambda: robot.publisher.get_subscription_count() == other.get_subscription_count() == 2)
+    for publisher, value in ((robot.publisher, 1.0), (other, 2.0), (robot.publisher, 3.0)):
+        publisher.publish(toys.state(T0, (value, 0.0, 0.0)))
+    robot.until(lambda: len(got) == 3)
+    known = {bytes(one.endpoint_gid) for one in robot.node.get_publishers_info_by_topic("state")}
+    gids = {value: gid for value, gid in got}
+    assert gids[1.0] == gids[3.0] != gids[2.0]
+    assert set(gids.values()) == known

@@ -1,12 +1,13 @@
-"""The three paces at which the simulation may advance. All run in the node's one thread, which also draws.
+"""How the simulation may advance: what all paces share, and the two on simulated time.
 
+The third is :mod:`polytask_sim_bridge.real_time`. All run in the node's one thread, which also draws.
 A pace is told of commands and resets and decides when to step; it never waits.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.clock import Clock
@@ -16,6 +17,7 @@ from polytask_interfaces.msg import Command
 from polytask_robot_io.commands import CommandLimiter
 from polytask_robot_io.errors import BadCommand
 from polytask_robot_io.stamps import SECOND, to_ns
+from polytask_sim_bridge.drivers import OneDriver, Publisher
 
 if TYPE_CHECKING:
     from polytask_sim_bridge.sim_bridge_node import SimBridgeNode
@@ -24,6 +26,14 @@ REPEAT_PERIOD = 0.5
 """Seconds of wall time after which an observation that nobody answered is published again, for late subscribers."""
 FIRST_STAMP = SECOND
 """Simulated time starts here, since a stamp of zero means none."""
+PATIENCE = 3.0
+"""Seconds of wall time that a driver has for its answer in lock-step before another may drive: it may be drawing, or
+its machine busy, while nothing moves. In real time it has the embodiment's ``max_age``."""
+
+
+def stops(message: Command) -> bool:
+    """The command answers nothing and is zero: whoever drove has come to an end."""
+    return to_ns(message.observation_stamp) == 0 and not any(message.values)
 
 
 class Pace:
@@ -38,6 +48,14 @@ class Pace:
         self.stamp_ns = FIRST_STAMP
         self.period_ns = round(SECOND / node.runner.env.control_rate)
         self.limiter = CommandLimiter(node.embodiment)
+        patience = PATIENCE if self.simulated_time else node.embodiment.max_age
+        self.driver = OneDriver(patience, self._publishers)
+
+    def _publishers(self) -> list[Publisher]:
+        found = self.node.get_publishers_info_by_topic(self.node.embodiment.command_topic)
+        return [
+            Publisher(bytes(one.endpoint_gid), f"{one.node_namespace.rstrip('/')}/{one.node_name}") for one in found
+        ]
 
     def start(self) -> None:
         """Publish the first observation and begin."""
@@ -46,11 +64,12 @@ class Pace:
     def after_reset(self) -> None:
         """A new episode has been started."""
         self.limiter.reset()
+        self.driver.release()
         self.advance_time()
         self.publish()
 
-    def on_command(self, message: Command) -> None:
-        """A command came in on the topic."""
+    def on_command(self, message: Command, publisher: bytes) -> None:
+        """A command came in on the topic; ``publisher``: the middleware's identifier, empty when it is not told."""
         raise NotImplementedError
 
     def advance_time(self) -> None:
@@ -61,6 +80,23 @@ class Pace:
         """Publish the observation: the state at once, pictures when they are wanted."""
         self.node.output.observation(self.stamp_ns)
         self.node.publish_pictures(self.stamp_ns)
+
+    def taken(self, message: Command, publisher: bytes) -> np.ndarray | None:
+        """The command's values within the limits, ``float32 (k,)``, if its publisher may drive and they are sound."""
+        now = time.monotonic()
+        if reason := self.driver.why_not(publisher, now):
+            self.node.diagnostics.drop("commands of another driver", reason)
+            return None
+        try:
+            action = self.action(message)
+        except BadCommand as error:
+            self.node.diagnostics.drop("commands refused", str(error))
+            return None
+        if stops(message):
+            self.driver.release()
+        else:
+            self.driver.drives(publisher, now)
+        return action
 
     def action(self, message: Command) -> np.ndarray:
         """The command's values within the limits, ``float32 (k,)``. Raises BadCommand."""
@@ -96,11 +132,13 @@ class LockStep(Pace):
         self._quiet = False
         super().after_reset()
 
-    def on_command(self, message: Command) -> None:
+    def on_command(self, message: Command, publisher: bytes) -> None:
         """See :class:`Pace`."""
         answered = to_ns(message.observation_stamp)
-        if answered == 0 and not any(message.values):
-            return  # a stop; without an answer the simulation stands still in any case
+        if stops(message):
+            if not self.driver.why_not(publisher, time.monotonic()):
+                self.driver.release()
+            return  # without an answer the simulation stands still in any case
         if answered != self.stamp_ns:
             self.node.diagnostics.drop(
                 "commands ignored",
@@ -110,10 +148,7 @@ class LockStep(Pace):
             return
         if self.runner.episode.ended:
             return
-        try:
-            action = self.action(message)
-        except BadCommand as error:
-            self.node.diagnostics.drop("commands refused", str(error))
+        if (action := self.taken(message, publisher)) is None:
             return
         self._quiet = False
         self.step(action)
@@ -143,7 +178,7 @@ class ByService(Pace):
         else:
             self.node.publish_pictures(self.stamp_ns)
 
-    def on_command(self, message: Command) -> None:
+    def on_command(self, message: Command, publisher: bytes) -> None:
         """See :class:`Pace`."""
         self.node.diagnostics.drop("commands ignored", "pace 'service' is driven by step_episode alone")
 
@@ -162,87 +197,3 @@ class ByService(Pace):
         self.step(self.action(message))
         self.advance_time()
         self.publish()
-
-
-class RealTime(Pace):
-    """Advances at the control rate with the newest command; without a fresh one it holds still.
-
-    An episode's steps are counted from its first command on: until then the scene rests as it was reset, so that a
-    policy's warm-up costs it no time. After its end the last state goes on being published.
-    """
-
-    simulated_time = False
-
-    def start(self) -> None:
-        """Begin to tick, with the renderer made beforehand: that takes many periods."""
-        self.node.why_no_pictures()
-        self._command: Any = None
-        self._arrived = 0.0
-        self._first_stamp = self.stamp_ns = self._now()
-        self._started = False
-        self._render_time = 0.0
-        self._max_age = self.node.embodiment.max_age
-        self._hold = np.zeros(len(self.node.embodiment.command), dtype=np.float32)
-        self.ticks = self.node.diagnostics.intervals("tick", self.runner.env.control_rate)
-        self.answers = self.node.diagnostics.durations("observation to command")
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.node.create_timer(self.period_ns / SECOND, self._tick, clock=steady)
-
-    def _now(self) -> int:
-        return int(self.node.get_clock().now().nanoseconds)
-
-    def after_reset(self) -> None:
-        """See :class:`Pace`; what was commanded before is forgotten."""
-        self.limiter.reset()
-        self._command, self._started = None, False
-        self._first_stamp = self.stamp_ns = self._now()
-        # The next observation is one period after this one: whoever answers every observation keeps his rate.
-        self._timer.reset()
-        self.publish()
-
-    def on_command(self, message: Command) -> None:
-        """Keep it for the next tick."""
-        answered = to_ns(message.observation_stamp)
-        if 0 < answered < self._first_stamp:
-            self.node.diagnostics.drop("commands ignored", "one answers an observation of the episode before")
-            return
-        try:
-            self._command = self.action(message)
-        except BadCommand as error:
-            self.node.diagnostics.drop("commands refused", str(error))
-            return
-        now_ns = self._now()
-        self._arrived = time.monotonic()
-        issued = to_ns(message.header.stamp)
-        if issued and now_ns - issued > self.node.embodiment.max_age_ns:
-            self._command = None
-            age = (now_ns - issued) / SECOND
-            self.node.diagnostics.drop("stale commands", f"one was {age:.3f} s old on arrival, limit {self._max_age} s")
-            return
-        self._started = True
-        if answered:
-            self.answers.add((now_ns - answered) / SECOND)
-
-    def _tick(self) -> None:
-        began = time.perf_counter()
-        self.ticks.tick(began)
-        if self._started and not self.runner.episode.ended:
-            if self._command is not None and time.monotonic() - self._arrived > self._max_age:
-                self._command = None
-                self.node.diagnostics.drop("stale commands", f"no command for {self._max_age} s; holding still")
-            self.step(self._hold if self._command is None else self._command)
-        self.stamp_ns = self._now()
-        self.node.output.observation(self.stamp_ns)
-        if not self.node.output.pictures_wanted():
-            return
-        drawing = time.perf_counter()
-        if drawing - began + self._render_time > 0.9 * self.period_ns / SECOND:
-            # The next tick must not wait for a picture. Expect less next time, or one slow picture would be the last.
-            self._render_time *= 0.8
-            self.node.diagnostics.drop("pictures skipped", "drawing takes longer than is left of the control period")
-            return
-        self.node.publish_pictures(self.stamp_ns)
-        self._render_time = time.perf_counter() - drawing
-
-
-PACES: dict[str, type[Pace]] = {"real_time": RealTime, "lock_step": LockStep, "service": ByService}

@@ -18,10 +18,14 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadCommand, BadEmbodiment
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.params import declare
+from polytask_robot_io.subscriptions import with_publisher
 from polytask_sim_bridge.episode import EpisodeRunner, Why
-from polytask_sim_bridge.pace import PACES, ByService
+from polytask_sim_bridge.pace import ByService, LockStep, Pace
 from polytask_sim_bridge.publishers import Publishers
+from polytask_sim_bridge.real_time import RealTime
 from polytask_sim_bridge.suites import EMBODIMENTS, SUITES, load_suite, make_env
+
+PACES: dict[str, type[Pace]] = {"real_time": RealTime, "lock_step": LockStep, "service": ByService}
 
 
 class SimBridgeNode(Node):
@@ -57,7 +61,8 @@ class SimBridgeNode(Node):
         self.step_time = self.diagnostics.durations("step time")
         self.output = Publishers(self, self.embodiment, self.runner, PACES[pace].simulated_time)
         self.pace = PACES[pace](self)
-        self.create_subscription(Command, self.embodiment.command_topic, self.pace.on_command, qos.COMMAND)
+        receive = with_publisher(self.pace.on_command)
+        self.create_subscription(Command, self.embodiment.command_topic, receive, qos.COMMAND)
         self.create_service(ResetEpisode, "reset_episode", self._reset)
         self.create_service(StepEpisode, "step_episode", self._step)
         self.create_service(ListTasks, "list_tasks", self._list)

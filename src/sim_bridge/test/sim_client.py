@@ -108,8 +108,11 @@ class Client:
         command = command_message(action, None, from_ns(stamp_ns))
         return self.call(StepEpisode.Request(command=command, want_image=want_image))
 
-    def send(self, action, stamp_ns=0):
-        self.commands.publish(command_message(action, None, from_ns(stamp_ns)))
+    def send(self, action, stamp_ns=0, issued_ns=None, publisher=None):
+        """A command that answers the observation of ``stamp_ns``, issued now unless told otherwise."""
+        issued_ns = time.time_ns() if issued_ns is None else issued_ns
+        message = command_message(action, from_ns(issued_ns), from_ns(stamp_ns))
+        (publisher or self.commands).publish(message)
 
     def lock_step(self, action):
         """Answer the newest observation; gives the next one."""

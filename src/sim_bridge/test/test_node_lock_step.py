@@ -5,9 +5,11 @@ import math
 
 import numpy as np
 import pytest
+import rclpy
 from sim_client import Client, simulator, vector
 
-from polytask_interfaces.msg import EpisodeStatus
+from polytask_interfaces.msg import Command, EpisodeStatus
+from polytask_robot_io import qos
 from polytask_robot_io.stamps import to_ns
 from polytask_sim_bridge.benchmark import actions_of
 from polytask_sim_bridge.suites import make_env
@@ -97,6 +99,26 @@ def test_a_command_beyond_the_limits_is_cut_and_reported(lock_step):
     lock_step.until(lambda: lock_step.statuses[-1].step == 0)
     assert np.array_equal(vector(lock_step.lock_step([7, 0, 0, 0])), one)
     lock_step.until(lambda: lock_step.diagnosis("commands cut to their limits last reason") == "dx")
+
+
+def test_of_two_drivers_the_first_is_obeyed_until_it_stops(lock_step):
+    other = rclpy.create_node("second_driver", context=lock_step.context)
+    second = other.create_publisher(Command, "command", qos.COMMAND)
+    lock_step.until(second.get_subscription_count)
+    first = lock_step.reset(seed=1).state.header.stamp
+    lock_step.until(lambda: lock_step.states[-1].header.stamp == first)
+    stamp = to_ns(lock_step.lock_step([0, 0, 0, 0]).header.stamp)
+    lock_step.send([1, 0, 0, 0], stamp, publisher=second)
+    lock_step.until(lambda: lock_step.diagnosis("commands of another driver") == "1")
+    reason = lock_step.diagnosis("commands of another driver last reason")
+    assert "one comes from '/second_driver' while '/client' drives" in reason
+    assert to_ns(lock_step.states[-1].header.stamp) == stamp
+    stamp = to_ns(lock_step.lock_step([0, 0, 0, 0]).header.stamp)
+    lock_step.send([0, 0, 0, 0])  # the first one's goal is at its end
+    lock_step.spin(0.1)
+    lock_step.send([1, 0, 0, 0], stamp, publisher=second)
+    lock_step.until(lambda: to_ns(lock_step.states[-1].header.stamp) > stamp)
+    other.destroy_node()
 
 
 def test_reset_in_mid_episode_aborts_the_old_one(lock_step):
