@@ -9,6 +9,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 
+from polytask_robot_io.text import printable
+
 Value = TypeVar("Value", bool, int, float, str, list[str])
 
 
@@ -36,7 +38,7 @@ def declare(
         description: one sentence, with the unit.
         minimum: least value allowed, for numbers.
         maximum: greatest value allowed, for numbers.
-        choices: values allowed, for text.
+        choices: values allowed, for text; where "off" or "on" is one of them, what YAML makes of these words is too.
         changeable: whether it may be set while the node runs; the node then has to look after that itself.
 
     Raises:
@@ -45,6 +47,7 @@ def declare(
     descriptor = ParameterDescriptor(description=description, read_only=not changeable)
     if choices:
         descriptor.additional_constraints = f"one of: {', '.join(choices)}"
+        descriptor.dynamic_typing = "off" in choices or "on" in choices
     elif minimum is not None or maximum is not None:
         if isinstance(default, int) and not isinstance(default, bool):
             low = int(minimum) if minimum is not None else -(2**63)
@@ -60,8 +63,10 @@ def declare(
         raise BadParameter(f"parameter '{name}' must be {_kind(default)}: {error}{_quoted(name, default)}") from error
     except InvalidParameterValueException as error:
         raise BadParameter(f"parameter '{name}' ({description}): {error}") from error
+    if choices and isinstance(value, bool):  # YAML 1.1 takes off and on for truth values
+        value = "on" if value else "off"
     if choices and value not in choices:
-        raise BadParameter(f"parameter '{name}' is '{value}'; it must be one of {', '.join(choices)}")
+        raise BadParameter(f"parameter '{name}' is '{printable(str(value))}'; it must be one of {', '.join(choices)}")
     return value  # type: ignore[no-any-return]
 
 

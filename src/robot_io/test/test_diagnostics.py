@@ -117,6 +117,8 @@ def test_parameters_are_read_only_and_described(node):
         ("no", (3, "a number"), "'x' must be a whole number"),
         (-1, (3, "a number"), "out of range"),
         ("c", ("a", "a letter"), "'x' is 'c'; it must be one of a, b"),
+        (False, ("a", "a letter"), "'x' must be text.*quotes of its own"),
+        (20261127, ("a", "a letter"), "'x' must be text.*quotes of its own"),
     ],
 )
 def test_wrong_parameters_are_refused(override, arguments, said):
@@ -128,6 +130,31 @@ def test_wrong_parameters_are_refused(override, arguments, said):
     try:
         with pytest.raises(BadParameter, match=said):
             declare(made, "x", *arguments, **limits)
+    finally:
+        made.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize(("override", "value"), [(False, "off"), ("off", "off"), ("auto", "auto"), (None, "auto")])
+def test_what_yaml_makes_of_off_is_off(override, value):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    given = [] if override is None else [rclpy.parameter.Parameter("render", value=override)]
+    made = rclpy.create_node("toy", context=context, parameter_overrides=given)
+    try:
+        assert declare(made, "render", "auto", "whether to draw", choices=("auto", "off")) == value
+    finally:
+        made.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def test_what_yaml_makes_of_on_is_refused_where_there_is_no_such_choice():
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    made = rclpy.create_node("toy", context=context, parameter_overrides=[rclpy.parameter.Parameter("x", value=True)])
+    try:
+        with pytest.raises(BadParameter, match="'x' is 'on'; it must be one of auto, off"):
+            declare(made, "x", "auto", "whether to draw", choices=("auto", "off"))
     finally:
         made.destroy_node()
         rclpy.shutdown(context=context)
