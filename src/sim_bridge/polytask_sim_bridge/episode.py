@@ -140,7 +140,10 @@ class EpisodeRunner:
         episode.reward = float(reward)
         episode.success = bool(info["success"])
         episode.message = info.get("message", "")
-        if episode.success and self._end_on_success:
+        if info.get("fault"):
+            episode.why = Why.FAULT
+            episode.message += "; reset the episode"
+        elif episode.success and self._end_on_success:
             episode.why = Why.SUCCEEDED
         elif truncated:
             episode.why = Why.SUCCEEDED if episode.success else Why.TIME_LIMIT

@@ -16,7 +16,7 @@ class ToyEnv:
 
     def __init__(self):
         self.task, self.count, self.drawn = "one", 0, 0
-        self.failing = False
+        self.failing = self.unstable = False
 
     def reset(self, *, seed=None, options=None):
         if self.failing:
@@ -28,6 +28,14 @@ class ToyEnv:
         if self.failing:
             raise FloatingPointError("diverged")
         self.count += 1
+        if self.unstable:
+            return (
+                {"state": np.zeros(1, np.float32)},
+                0.0,
+                False,
+                True,
+                {"success": False, "message": "bad", "fault": True},
+            )
         info = {"success": 3 <= self.count <= 5, "message": f"at {self.count}"}
         return {"state": np.full(1, self.count, np.float32)}, 0.5, False, self.count >= 8, info
 
@@ -95,6 +103,15 @@ def test_a_failing_simulation_is_a_fault_and_can_be_reset():
     assert "diverged" in one.episode.message
     one.env.failing = False
     assert one.reset("", 1).why is Why.RUNNING
+
+
+def test_an_unstable_simulation_is_a_fault_and_no_time_limit():
+    one = runner()
+    one.step(ACTION)
+    one.env.unstable = True
+    one.step(ACTION)
+    assert (one.episode.why, one.episode.step, one.episode.success) == (Why.FAULT, 2, False)
+    assert one.episode.message == "bad; reset the episode"
 
 
 def test_a_failing_reset_ends_the_episode_before():

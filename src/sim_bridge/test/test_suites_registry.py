@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import pytest
 import yaml
 from gymnasium.utils.env_checker import check_env
 
-from polytask_sim_bridge.suites import SUITES, SuiteError, load_suite, make_env, scripted_expert
+from polytask_robot_io.embodiment import Embodiment
+from polytask_sim_bridge.suites import EMBODIMENTS, SUITES, SuiteError, load_suite, make_env, scripted_expert
 
 SENTENCES = Path(__file__).parents[3] / "config" / "sentences"
 
@@ -130,3 +132,38 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
         load_suite("tabletop", file)
     with pytest.raises(SuiteError, match=r"missing\.yaml"):
         load_suite("tabletop", tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", ["tabletop/reach", "tabletop_ten/reach", "kitchen/kettle", "dmc/cheetah-run-80", "metaworld/drawer-open"]
+)
+def test_an_unstable_simulation_ends_the_episode_as_a_fault(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log where it runs
+    env = make_env(*name.split("/"))
+    still = np.zeros(env.action_space.shape, np.float32)
+    for _ in range(2):
+        env.reset(seed=0)
+        _, _, _, truncated, info = env.step(still)
+        assert not truncated
+        assert "fault" not in info
+        env._simulation()[1].qvel[3] = 1e12
+        _, _, _, truncated, info = env.step(still)
+        assert truncated
+        assert info == {"success": False, "message": "the simulation became unstable", "fault": True}
+    env.close()
+
+
+@pytest.mark.parametrize("suite", sorted(EMBODIMENTS))
+def test_declared_ranges_hold_what_the_simulation_gives(suite):
+    embodiment = Embodiment.load(EMBODIMENTS[suite])
+    low, high = np.array([field.range for field in embodiment.state]).T
+    env = make_env(suite, next(iter(load_suite(suite).tasks)))
+    random = np.random.default_rng(0)
+    states = [env.reset(seed=0)[0]["state"]]
+    for _ in range(6):  # from one stop to another
+        action = random.choice([-1.0, 1.0], env.action_space.shape).astype(np.float32)
+        states += [env.step(action)[0]["state"] for _ in range(10)]
+    assert (low <= np.min(states, axis=0)).all()
+    assert (np.max(states, axis=0) <= high).all()
+    assert (high - low <= 20000).all()
+    env.close()

@@ -18,6 +18,9 @@ Observation = dict[str, npt.NDArray[Any]]
 Vector = npt.NDArray[np.float64]
 
 
+_UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
+
+
 class Renderer(Protocol):
     """Draws the positions in a simulation's data."""
 
@@ -34,6 +37,7 @@ class SuiteEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
 
     Observation: ``state`` float32 (n,), see ``state_names``; with ``cameras`` also ``camera`` uint8 (H, W, 3). Action:
     float32 (k,) in [-1, 1]. A subclass has ``reset``, ``step`` and ``joint_state``, and says what is simulated.
+    ``info`` holds ``success``, ``message``, and a true ``fault`` where the simulation failed: the episode is truncated.
     """
 
     suite: str
@@ -43,6 +47,7 @@ class SuiteEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     joint_names: tuple[str, ...]
     task: str
     horizon: int
+    _steps: int
 
     def __init__(self, config: SuiteConfig, cameras: bool, render_mode: str | None) -> None:
         self.config = config
@@ -74,6 +79,13 @@ class SuiteEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             size = self.action_space.shape[0]  # type: ignore[index]
             raise ValueError(f"an action of {self.called} is {size} finite numbers in [-1, 1], got {action!r}")
         return values
+
+    def _judged(self, success: bool, message: str) -> tuple[bool, dict[str, Any]]:
+        """Whether the episode is truncated after this step, at its horizon or by a fault, and the step's ``info``."""
+        if any(self._simulation()[1].warning[kind].number for kind in _UNSTABLE):
+            # MuJoCo has put the scene back to its defaults: nothing that follows belongs to this episode.
+            return True, {"success": False, "message": "the simulation became unstable", "fault": True}
+        return self._steps >= self.horizon, {"success": success, "message": message}
 
     def _observe(self, state: npt.NDArray[np.float32]) -> Observation:
         if self.cameras:

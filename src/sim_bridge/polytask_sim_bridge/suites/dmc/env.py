@@ -88,9 +88,9 @@ class CheetahEnv(SuiteEnv):
             reward += min(max(float(self._data.sensordata[self._speed]) / RUN_SPEED, 0.0), 1.0)
         self._steps += 1
         self._return += reward
-        over = self._steps >= self.horizon
-        info = {"success": over and self._return >= self._enough, "message": f"reward so far {self._return:.0f}"}
-        return self._observe(self._state()), reward, False, over, info
+        enough = self._steps >= self.horizon and self._return >= self._enough
+        truncated, info = self._judged(enough, f"reward so far {self._return:.0f}")
+        return self._observe(self._state()), reward, False, truncated, info
 
     def _state(self) -> npt.NDArray[np.float32]:
         return np.concatenate([self._data.qpos[1:], self._data.qvel], dtype=np.float32)

@@ -92,9 +92,8 @@ class KitchenEnv(SuiteEnv):
         finished = done(state, self._elements)
         self._held = self._held + 1 if finished.all() else 0
         self._steps += 1
-        message = f"{int(finished.sum())} of {len(finished)} done"
-        info = {"success": self._held >= HELD, "message": message}
-        return self._observe(state), float(finished.sum()), False, self._steps >= self.horizon, info
+        truncated, info = self._judged(self._held >= HELD, f"{int(finished.sum())} of {len(finished)} done")
+        return self._observe(state), float(finished.sum()), False, truncated, info
 
     def _state(self) -> npt.NDArray[np.float32]:
         qpos, qvel, robot = self._data.qpos, self._data.qvel, len(ROBOT)

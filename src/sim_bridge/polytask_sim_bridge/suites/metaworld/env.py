@@ -97,9 +97,9 @@ class MetaWorldEnv(SuiteEnv):
             total += float(reward)
             success = bool(inner["success"])
         self._steps += 1
-        info = {"success": success, "message": f"{100 * float(inner['obj_to_target']):.1f} cm from the goal"}
+        truncated, info = self._judged(success, f"{100 * float(inner['obj_to_target']):.1f} cm from the goal")
         reward = total / self.config.action_repeat
-        return self._observe(state.astype(np.float32)), reward, False, self._steps >= self.horizon, info
+        return self._observe(state.astype(np.float32)), reward, False, truncated, info
 
     def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
         """See :class:`SuiteEnv`."""

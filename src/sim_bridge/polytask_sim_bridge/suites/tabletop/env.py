@@ -16,16 +16,14 @@ from polytask_sim_bridge.suites.tabletop.state import StateReader, state_names
 from polytask_sim_bridge.suites.tabletop.tasks import HOLD_STEPS, JUDGES
 from polytask_sim_bridge.suites.task import SuiteConfig
 
-_UNSTABLE = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
-
 
 class TabletopEnv(SuiteEnv):
     """One task of a tabletop suite.
 
     Observation: ``state`` float32 (n,), see ``state_names``; with ``cameras`` also ``camera`` uint8 (H, W, 3).
     Action: float32 (4,) in [-1, 1]: dx, dy, dz of the commanded target (2 cm each at 1), gripper (open above 0.5).
-    Never terminates; truncated at the task's horizon. ``info``: ``success`` (the predicate held for the last five
-    steps) and ``message``. The same seed and actions give the same episode, bit by bit.
+    Never terminates; truncated at the task's horizon, or as a ``fault`` when it becomes unstable. ``info``: ``success``
+    (the predicate held for the last five steps) and ``message``. The same seed and actions give the same episode, bit by bit.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as Gymnasium declares it)
@@ -84,11 +82,7 @@ class TabletopEnv(SuiteEnv):
             done, reward, message = self._judge(state)
             self._held = self._held + 1 if done else 0
         self._steps += 1
-        truncated = self._steps >= self.horizon
-        if any(self.data.warning[kind].number for kind in _UNSTABLE):
-            # MuJoCo has put the scene back to its defaults: nothing that follows belongs to this episode.
-            truncated, self._held, message = True, 0, "the simulation became unstable"
-        info = {"success": self._held >= HOLD_STEPS, "message": message}
+        truncated, info = self._judged(self._held >= HOLD_STEPS, message)
         return self._observe(state), reward, False, truncated, info
 
     def joint_state(self) -> tuple[Vector, Vector]:
