@@ -23,7 +23,8 @@ class TabletopEnv(SuiteEnv):
     Observation: ``state`` float32 (n,), see ``state_names``; with ``cameras`` also ``camera`` uint8 (H, W, 3).
     Action: float32 (4,) in [-1, 1]: dx, dy, dz of the commanded target (2 cm each at 1), gripper (open above 0.5).
     Never terminates; truncated at the task's horizon, or as a ``fault`` when it becomes unstable. ``info``: ``success``
-    (the predicate held for the last five steps) and ``message``. The same seed and actions give the same episode, bit by bit.
+    (the predicate held for the last five steps) and ``message``. The same seed and actions give the same episode, bit
+    by bit.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as Gymnasium declares it)
