@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from polytask_bringup.doctor import examination
@@ -25,6 +30,34 @@ def test_what_is_ill_comes_with_a_remedy(monkeypatch, capsys):
     assert output.count("BAD ") == 2
     assert "libgl1-mesa-dri" in output
     assert "unset FASTDDS_DEFAULT_PROFILES_FILE" in output
+
+
+NETWORK = """
+import os
+from polytask_bringup.doctor.examination import network
+from polytask_bringup.doctor.network import listening
+print(sorted(listening(int(os.environ["ROS_DOMAIN_ID"]))))
+found = network()
+print(found.good, found.text)
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "chosen", "addresses", "judged"),
+    [
+        ("fastdds_profile.xml", "LOCALHOST", "['127.0.0.1']", "True nodes listen on this machine only;"),
+        ("fastdds_profile.xml", "SUBNET", "['127.0.0.1']", "False nodes listen on this machine only, though"),
+        ("fastdds_network.xml", "LOCALHOST", "['0.0.0.0']", "False whoever reaches this machine over the network"),
+        ("fastdds_network.xml", "SUBNET", "['0.0.0.0']", "True whoever reaches this machine over the network"),
+    ],
+)
+def test_nodes_listen_where_the_profile_says(ros_domain, profile, chosen, addresses, judged):
+    path = Path(os.environ["FASTDDS_DEFAULT_PROFILES_FILE"]).with_name(profile)
+    env = os.environ | {"FASTDDS_DEFAULT_PROFILES_FILE": str(path), "ROS_AUTOMATIC_DISCOVERY_RANGE": chosen}
+    done = subprocess.run([sys.executable, "-c", NETWORK], env=env, capture_output=True, text=True, timeout=60)
+    first, second = done.stdout.splitlines()
+    assert first == addresses
+    assert second.startswith(judged)
 
 
 def test_a_gpu_that_torch_does_not_find_is_ill(monkeypatch, tmp_path):

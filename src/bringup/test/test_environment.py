@@ -107,6 +107,30 @@ def test_an_environment_that_is_ready_is_used_at_once(checkout, bare):
     assert "setting up" in call(checkout, bare).stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "profile"),
+    [
+        ({}, "fastdds_profile.xml"),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, "fastdds_profile.xml"),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}, "fastdds_network.xml"),
+        ({"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml"}, "mine.xml"),
+    ],
+)
+def test_nodes_are_open_to_other_machines_only_when_told_to_be(tmp_path, given, profile):
+    layout = Layout(tmp_path)
+    (layout.venv / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    layout.install.mkdir()
+    (layout.install / "local_setup.sh").touch()
+    workspace.write_script(layout)
+    said = subprocess.run(
+        ["sh", "-c", f". '{layout.script}'; echo $FASTDDS_DEFAULT_PROFILES_FILE"],
+        env={"PATH": os.environ["PATH"], **given},
+        capture_output=True,
+        text=True,
+    )
+    assert Path(said.stdout.strip()).name == profile
+
+
 def test_no_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1.2e9))
     with pytest.raises(SetupError, match=r"has 1\.2 GB free, and set-up needs 5 GB"):

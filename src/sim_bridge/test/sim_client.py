@@ -20,6 +20,8 @@ from polytask_robot_io.executors import make_executor
 from polytask_robot_io.stamps import from_ns, to_ns
 
 PATIENCE = 15.0
+STARTING = 60.0
+"""Seconds for the simulator to come up on a busy machine."""
 
 
 @contextlib.contextmanager
@@ -71,7 +73,7 @@ class Client:
             )
         }
         for client in self._clients.values():
-            assert client.wait_for_service(PATIENCE)
+            assert client.wait_for_service(STARTING)
         self.until(lambda: self.commands.get_subscription_count() and self.states)
 
     def close(self):

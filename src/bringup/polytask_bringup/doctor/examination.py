@@ -73,6 +73,25 @@ def ros() -> Finding:
     return Finding(True, f"{text}; profile {profile}" if "fastrtps" in middleware else text)
 
 
+def network() -> Finding:
+    """Whether other machines can reach the nodes of this one."""
+    from polytask_bringup.doctor.network import listening
+
+    chosen = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE", "none")
+    remedy = "unset FASTDDS_DEFAULT_PROFILES_FILE and run ./polytask again: it takes the profile that fits the range"
+    is_open = "0.0.0.0" in listening(int(os.environ.get("ROS_DOMAIN_ID") or 0))
+    if not is_open:
+        text = "nodes listen on this machine only"
+        if chosen in ("SUBNET", "SYSTEM_DEFAULT"):
+            return Finding(False, f"{text}, though the discovery range is {chosen} (profile {profile})", remedy)
+        return Finding(True, f"{text}; ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET opens them to the network")
+    text = "whoever reaches this machine over the network sees its nodes and may command its robot"
+    if chosen in ("LOCALHOST", "OFF"):
+        return Finding(False, f"{text}, though the discovery range is {chosen} (profile {profile})", remedy)
+    return Finding(True, f"{text} (discovery range {chosen})")
+
+
 def workspace() -> Finding:
     """The project's own packages and messages."""
     names = ("robot_io", "sim_bridge", "demo_recorder", "policy", "trainer", "policy_server", "bringup")
@@ -174,6 +193,7 @@ CHECKS: tuple[tuple[str, Callable[[], Finding]], ...] = (
     ("Python", python),
     ("GPU", accelerator),
     ("ROS 2", ros),
+    ("network", network),
     ("workspace", workspace),
     ("rendering", rendering),
     ("topics", topics),

@@ -150,11 +150,14 @@ def write_script(layout: Layout) -> None:
             lines.append(f'export {name}={shlex.quote(":".join(dict.fromkeys(added)))}"${{{name}:+:${name}}}"')
     if not layout.distribution:
         lines.append("export RMW_IMPLEMENTATION=rmw_fastrtps_cpp  # the only one among the wheels")
-    profile = layout.root / "config" / "fastdds_profile.xml"
+    config = layout.root / "config"
     lines += [
         "# Yours count, where you have set them.",
-        f": ${{FASTDDS_DEFAULT_PROFILES_FILE:={profile}}}",
-        ": ${ROS_AUTOMATIC_DISCOVERY_RANGE:=LOCALHOST}  # SUBNET: find nodes on other machines",
+        ": ${ROS_AUTOMATIC_DISCOVERY_RANGE:=LOCALHOST}  # SUBNET: find nodes on other machines, and be found",
+        "case $ROS_AUTOMATIC_DISCOVERY_RANGE in",
+        f"  LOCALHOST | OFF) : ${{FASTDDS_DEFAULT_PROFILES_FILE:={config / 'fastdds_profile.xml'}}} ;;",
+        f"  *) : ${{FASTDDS_DEFAULT_PROFILES_FILE:={config / 'fastdds_network.xml'}}} ;;",
+        "esac",
         ": ${MUJOCO_GL:=egl}",
         ": ${PYOPENGL_PLATFORM:=$MUJOCO_GL}",
         ": ${HF_HUB_OFFLINE:=1}  # the language model is installed; nothing is to be fetched",
