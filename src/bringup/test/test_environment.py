@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from polytask_bringup.environment import packages, system
+from polytask_bringup.environment import packages, system, workspace
 from polytask_bringup.environment.layout import Layout, SetupError, read_mark, write_mark
 from polytask_bringup.environment.progress import CommandFailed, Step, run
 
