@@ -39,6 +39,10 @@ class Step:
             self._spoken = now
             self._show(f"{self._detail}, {now - self._began:.0f} s".removeprefix(", "), final=not self._terminal)
 
+    def say(self, text: str) -> None:
+        """Say something that stays on the screen."""
+        self._show(text, final=True)
+
     def __enter__(self) -> Step:
         return self
 
@@ -60,6 +64,7 @@ def run(
     step: Step,
     log: Path,
     *,
+    cwd: Path | None = None,
     describe: Callable[[str], str | None] = lambda line: None,
     env: Mapping[str, str] | None = None,
     keep_open: Sequence[int] = (),
@@ -67,6 +72,7 @@ def run(
     """Run a command, its output into `log`, its progress onto `step`.
 
     Args:
+        cwd: folder to run it in; this process's own by default.
         describe: turns a line of output into a few words of progress, or None.
         keep_open: file descriptors the command inherits (the set-up lock, which must outlive a killed set-up as long as
             one of its commands is still writing).
@@ -84,6 +90,7 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            cwd=cwd,
             env=dict(env) if env is not None else None,
             pass_fds=keep_open,
             start_new_session=True,

@@ -24,7 +24,9 @@ def package_keys(layout: Layout) -> dict[str, str]:
     for manifest in sorted(layout.root.glob("src/*/package.xml")):
         folder = manifest.parent
         key = hashlib.sha256()
-        named = [path for name in ("launch", "config", "resource") for path in _files(folder / name)]
+        named = _files(folder / "resource")
+        if folder.name == "bringup":  # which installs them
+            named += _files(layout.root / "launch") + _files(layout.root / "config")
         read = _files(folder) if (folder / "CMakeLists.txt").exists() else [folder / "setup.py", folder / "setup.cfg"]
         key.update("\n".join(map(str, named)).encode())
         for path in [manifest, *read]:
@@ -34,7 +36,7 @@ def package_keys(layout: Layout) -> dict[str, str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files below a folder, which may be a link, but for hidden ones."""
+    """All files below a folder, but for hidden ones."""
     return sorted(path for path in folder.glob("**/*") if path.is_file() and not path.name.startswith("."))
 
 
@@ -86,19 +88,12 @@ def _colcon(layout: Layout, step: Step, lock: int, packages: list[str]) -> None:
             return f"{finished} of {len(packages)} packages"
         return None
 
-    command = [str(layout.venv / "bin" / "colcon"), "--log-base", str(layout.log), "build", "--symlink-install"]
-    command += ["--base-paths", str(layout.root / "src"), "--build-base", str(layout.build)]
-    command += [
-        "--install-base",
-        str(layout.install),
-        "--packages-select",
-        *packages,
-        "--cmake-args",
-        "-DBUILD_TESTING=OFF",
-    ]
-    # cmake and rosidl must find the environment's Python, whatever else is installed.
-    command += [f"-DPython3_EXECUTABLE={layout.python}", f"-DPYTHON_EXECUTABLE={layout.python}", "--no-warn-unused-cli"]
-    run(command, step, layout.venv / "colcon.log", describe=describe, env=_base_environment(layout), keep_open=[lock])
+    # How to build stands in colcon.meta and colcon_defaults.yaml, so that a plain `colcon build` does the same.
+    command = [str(layout.venv / "bin" / "colcon"), "--log-base", str(layout.log), "build"]
+    command += ["--build-base", str(layout.build), "--install-base", str(layout.install)]
+    command += ["--packages-select", *packages]
+    log = layout.venv / "colcon.log"
+    run(command, step, log, cwd=layout.root, describe=describe, env=_base_environment(layout), keep_open=[lock])
 
 
 def _base_environment(layout: Layout) -> dict[str, str]:
@@ -139,6 +134,7 @@ def write_script(layout: Layout) -> None:
         f"# `source {layout.script}` gives a shell the environment that ./polytask gives its commands.",
         f"export VIRTUAL_ENV={shlex.quote(str(layout.venv))}",
         f"export POLYTASK_ROOT={shlex.quote(str(layout.root))}",
+        f"export POLYTASK_SET={'robot' if layout.robot else 'all'}  # which Python packages there are",
     ]
     own = (str(layout.install), str(layout.build), str(layout.venv))
     for name in PATHS:
