@@ -14,6 +14,7 @@ from rclpy.action import ActionClient
 from rclpy.signals import SignalHandlerOptions
 
 from polytask_interfaces.action import ExecuteTask
+from polytask_robot_io import ros_environment
 from polytask_robot_io.executors import make_executor
 from polytask_robot_io.images import to_message
 
@@ -63,7 +64,11 @@ def ask(
 
     Raises:
         AskError: when no server is found, or it goes away.
+        BadEnvironment: when no node can start with the environment as it is.
+        BadName: when the namespace cannot be one.
     """
+    ros_environment.check_namespace(namespace)
+    ros_environment.prepare()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node("polytask_ask", namespace=namespace, start_parameter_services=False)
     executor = make_executor()

@@ -7,7 +7,9 @@ import sys
 import typer
 from rich.console import Console
 
-from polytask_bringup.commands import ask, bench, check, demo, experiment, learning, nodes, recording
+from polytask_bringup.commands import ask, bench, check, demo, experiment, learning, nodes, recording, setup
+from polytask_robot_io.ros_environment import BadEnvironment, BadName
+from polytask_robot_io.starting import explain_missing
 
 app = typer.Typer(
     name="polytask",
@@ -21,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, recording, learning, experiment, nodes, ask, check, bench):
+for module in (demo, recording, learning, experiment, nodes, ask, check, setup, bench):
     module.register(app)
 
 
@@ -29,6 +31,10 @@ def main() -> None:
     """Run the command. Exit status: 0 done; 1 failed, with the reason on stderr; 2 wrong usage; 130 Ctrl-C."""
     try:
         app(prog_name="polytask")
+    except ModuleNotFoundError as error:
+        sys.exit(f"polytask: {explain_missing(error)}")
+    except (BadEnvironment, BadName) as error:
+        sys.exit(f"polytask: {error}")
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped")
         sys.exit(130)

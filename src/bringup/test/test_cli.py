@@ -26,6 +26,7 @@ COMMANDS = (
     "tasks",
     "doctor",
     "bench",
+    "setup",
 )
 
 

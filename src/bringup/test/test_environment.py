@@ -71,6 +71,65 @@ def test_no_python(checkout, bare):
     assert "apt-get install python3" in result.stderr
 
 
+def test_a_python_that_is_too_new(checkout, bare):
+    (bare / "python3").unlink()
+    (bare / "python3").write_text(
+        "#!/bin/sh\n[ $1 != --version ] || echo Python 3.14.1\ncase $2 in *'< (3, 14)'*) exit 0;; esac\nexit 1\n"
+    )
+    (bare / "python3").chmod(0o755)
+    result = call(checkout, bare)
+    assert result.returncode == 1
+    assert "Python 3.14.1 is too new: numpy 2.2.6 (cv-bridge fails with 2.3), mujoco 3.3.0" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["spü", "my robots", "a#b", "it's", "a:b", "100%", "a;b", "$x", "a,b", "(a)", "日本"])
+def test_a_path_that_cannot_be_built_in(checkout, bare, name):
+    """Refused before anything is looked for, made or fetched."""
+    folder = checkout.parent / name
+    checkout.rename(folder)
+    before = sorted(folder.rglob("*"))
+    result = call(folder, bare)
+    assert result.returncode == 1
+    assert f"the path of this checkout has a character that building ROS 2 messages fails on: {folder}" in result.stderr
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_path_that_can_be_built_in(checkout, bare):
+    folder = checkout.parent / "Robots_2.v-1"
+    checkout.rename(folder)
+    assert "missing: cmake" in call(folder, bare).stderr
+
+
+def test_the_set_is_kept_until_the_other_is_asked_for(checkout, bare):
+    def said(*command):
+        return subprocess.run(
+            [checkout / "polytask", *command], capture_output=True, text=True, env={"PATH": str(bare)}
+        ).stderr
+
+    assert f"polytask: setting up {checkout} on ROS 2 from Python wheels\n" in said("--help")
+    assert "setting up what a robot needs, " in said("setup", "--robot")
+    (checkout / ".venv").mkdir()
+    (checkout / ".venv" / "set").write_text("robot\n")
+    assert "setting up what a robot needs, " in said("--help")
+    assert f"setting up {checkout}" in said("setup")
+
+
+def test_how_much_and_which_torch_is_said_before_anything_is_fetched(tmp_path, monkeypatch, capfd):
+    layout = Layout(tmp_path, robot=True)
+    layout.venv.mkdir()
+    layout.lock_file.write_text("numpy==2.2.6\ntorch==2.13.0  # with its dependencies\n")
+    monkeypatch.setattr(packages, "NVIDIA", tmp_path)  # it exists
+    monkeypatch.setattr(packages, "run", lambda *_, **__: print("fetched", file=sys.stderr))
+    monkeypatch.setattr(packages, "relocate_cmake", lambda _: None)
+    packages.provide_packages(layout, Step(3, 4, "Python packages"), 2)
+    _, first, second, *_ = capfd.readouterr().err.splitlines()
+    assert first == (
+        "[3/4] Python packages: 2 packages, about 2.9 GB to fetch but for what pip has kept; torch for NVIDIA GPUs, "
+        "as this machine has an NVIDIA driver"
+    )
+    assert second == "fetched"
+
+
 def test_a_distribution_that_is_too_old(checkout, bare):
     result = call(checkout, bare, ROS_DISTRO="humble")
     assert result.returncode == 1
@@ -98,7 +157,7 @@ def test_an_environment_that_is_ready_is_used_at_once(checkout, bare):
     (venv / "polytask.sh").write_text("export SOURCED=sourced\n")
     script = (checkout / "polytask").read_text()
     signature = script[script.index("signature() (") : script.index("suitable() {")]
-    header = f"root={checkout}; distribution=; "
+    header = f"root={checkout}; distribution=; kind=all; "
     text = subprocess.run(["bash", "-c", header + signature + "signature"], capture_output=True, text=True)
     (venv / "ready").write_text(text.stdout)
     assert call(checkout, bare).stdout == "sourced -m polytask_bringup --help\n"
@@ -147,12 +206,12 @@ def test_root_installs_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(system, "run", lambda command, *a, **k: done.append(command))
     need = system.Need("cmake", ("cmake",), lambda: bool(done))
-    monkeypatch.setattr(system, "needs", lambda: [need])
+    monkeypatch.setattr(system, "needs", lambda robot: [need])
     monkeypatch.setattr(system, "check_disk", lambda layout: None)
     system.provide(Layout(tmp_path), Step(1, 1, "test"))
     assert done == [["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "cmake"]]
 
-    monkeypatch.setattr(system, "needs", lambda: [system.Need("cmake", ("cmake",), lambda: False)])
+    monkeypatch.setattr(system, "needs", lambda robot: [system.Need("cmake", ("cmake",), lambda: False)])
     with pytest.raises(SetupError, match="still missing after `apt-get install cmake`: cmake"):
         system.provide(Layout(tmp_path), Step(1, 1, "test"))
 
@@ -189,10 +248,10 @@ def test_a_virtual_environment_that_does_not_work_is_made_again(tmp_path):
     (layout.venv / "bin").mkdir(parents=True)
     layout.python.write_text("half")
     (tmp_path / "requirements.lock").touch()
-    packages.provide_venv(layout, 2)
+    packages.provide_venv(layout, Step(1, 1, "test"), 2)
     before = layout.python.lstat().st_mtime_ns
     assert subprocess.run([layout.python, "-m", "pip", "--version"], capture_output=True).returncode == 0
-    packages.provide_venv(layout, 2)
+    packages.provide_venv(layout, Step(1, 1, "test"), 2)
     assert layout.python.lstat().st_mtime_ns == before, "one that works is kept"
 
 
@@ -245,4 +304,4 @@ def test_marks(tmp_path):
 def test_pypis_build_of_torch_can_be_asked_for(monkeypatch):
     monkeypatch.setattr(packages.urllib.request, "urlopen", lambda *_, **__: pytest.fail("an index was asked"))
     monkeypatch.setenv("POLYTASK_TORCH", "pypi")
-    assert not packages._wants_cpu_torch()
+    assert packages.choose_torch() == (False, "as POLYTASK_TORCH asks for PyPI's")

@@ -17,6 +17,7 @@ from polytask_demo_recorder.keyboard import HELP
 from polytask_demo_recorder.keyboard_teleop_node import KeyboardDriver
 from polytask_demo_recorder.terminal import KeyTerminal
 from polytask_interfaces.action import RecordEpisodes
+from polytask_robot_io import ros_environment
 from polytask_robot_io.embodiment import Embodiment
 
 __all__ = ["Driver", "Progress", "Recording", "record"]
@@ -58,12 +59,15 @@ def record(
         on_progress: called a few times a second.
 
     Raises:
+        BadEnvironment, BadName: no node can start with the environment as it is, or in the namespace.
         RecordingError: no recorder, driver or terminal, or the simulator refused; the message says what to do.
     """
     if seed < 0:
         raise RecordingError(f"seed {seed} is below 0")
     with ExitStack() as stack:
         context = rclpy.Context()
+        ros_environment.check_namespace(namespace)
+        ros_environment.prepare()
         rclpy.init(context=context)
         stack.callback(rclpy.try_shutdown, context=context)
         node = Node("record_client", namespace=namespace, context=context)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.context import Context
-from rclpy.exceptions import NameValidationException
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -63,7 +63,7 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int
     try:
         try:
             node = make()
-        except (ValueError, NameValidationException) as error:
+        except (ValueError, NameValidationException, ParameterException) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         executor.add_node(node)

@@ -11,10 +11,28 @@ from pathlib import Path
 
 HIGHEST_DOMAIN = 232
 """Its ports are the last that fit below 65536."""
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAME_RULE = "begins with a letter or an underscore and has letters, digits and underscores only"
 
 
 class BadEnvironment(ValueError):
     """A setting that no node can start with; the message says which, and what it may be."""
+
+
+class BadName(ValueError):
+    """A namespace or a node's name that ROS refuses."""
+
+
+def check_name(name: str) -> None:
+    """Raise :class:`BadName` for what cannot be a node's name."""
+    if not NAME.fullmatch(name):
+        raise BadName(f"{name!r} cannot be a node's name: it {NAME_RULE}")
+
+
+def check_namespace(namespace: str) -> None:
+    """Raise :class:`BadName` for what cannot be a namespace; it may be empty, and begin and end with a slash."""
+    if namespace.strip("/") and not all(NAME.fullmatch(part) for part in namespace.strip("/").split("/")):
+        raise BadName(f"{namespace!r} cannot be a namespace: each of its parts {NAME_RULE}")
 
 
 def prepare() -> None:

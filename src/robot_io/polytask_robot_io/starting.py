@@ -29,11 +29,24 @@ def executable(module: str) -> Callable[[], None]:
     def main() -> None:
         _on_signals(lambda: os._exit(0))  # nothing is open yet, and an exception might be swallowed by what is imported
         end_with_launcher()
-        run = importlib.import_module(module).main
+        try:
+            run = importlib.import_module(module).main
+        except ModuleNotFoundError as error:
+            sys.exit(f"error: {explain_missing(error)}")
         _on_signals(lambda: sys.exit(0))
         run()
 
     return main
+
+
+def explain_missing(error: ModuleNotFoundError) -> str:
+    """One sentence on a Python module that is not installed; a module of this project is a fault, which is raised."""
+    name = str(error.name).split(".")[0]
+    if name.startswith("polytask_"):
+        raise error
+    if os.environ.get("POLYTASK_SET") == "robot":
+        return f"this needs {name}, which is not among what a robot needs; `./polytask setup` installs all packages"
+    return f"this needs {name}, which is not installed"
 
 
 def end_with_launcher() -> None:

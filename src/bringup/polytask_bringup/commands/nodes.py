@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from polytask_bringup.commands.common import console, fail, reporting
+from polytask_robot_io.ros_environment import prepare
 
 ARGUMENTS = "Launch arguments, as NAME:=VALUE."
 
@@ -24,6 +25,7 @@ def launch(name: str, arguments: list[str]) -> None:
             fail(f"{argument!r} is not a launch argument; write NAME:=VALUE", 2)
         values[key] = value
     with reporting(LaunchError):
+        prepare()
         raise typer.Exit(run_launch_file(find_launch_file(name), values))
 
 

@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from polytask_bringup.commands.common import console, errors, reporting
+from polytask_robot_io.ros_environment import check_namespace
 
 if TYPE_CHECKING:
     from polytask_demo_recorder.client import Progress as Report
@@ -54,13 +55,11 @@ def record(
     from polytask_demo_recorder.client import record as record_episodes
     from polytask_demo_recorder.errors import RecordingError
     from polytask_demo_recorder.session import CANCELLED
-    from polytask_sim_bridge.suites import EMBODIMENTS, SuiteError, load_suite
 
-    if not running:
-        with reporting(SuiteError):
-            load_suite(suite).task(task)
+    check_namespace(namespace)
+    embodiment = "" if running else _embodiment(suite, task)
     scripted = driver is Driver.scripted
-    arguments = {"suite": suite, "embodiment": EMBODIMENTS.get(suite, ""), "expert": str(scripted).lower()}
+    arguments = {"suite": suite, "embodiment": embodiment, "expert": str(scripted).lower()}
     arguments |= {"namespace": namespace, "task": task, "dataset": str(output.absolute())}
     if scripted:
         arguments |= {"pace": "lock_step", "use_sim_time": "true"}  # as fast as it goes, and the same every time
@@ -108,6 +107,15 @@ def record(
     if not recording.complete:
         errors.print(recording.message, markup=False, soft_wrap=True)
         raise typer.Exit(130 if recording.outcome == CANCELLED else 1)
+
+
+def _embodiment(suite: str, task: str) -> str:
+    """The embodiment of a suite that is to be simulated; ends the command when there is no such suite or task."""
+    from polytask_sim_bridge.suites import EMBODIMENTS, SuiteError, load_suite
+
+    with reporting(SuiteError):
+        load_suite(suite).task(task)
+    return EMBODIMENTS.get(suite, "")
 
 
 def register(app: typer.Typer) -> None:

@@ -14,8 +14,11 @@ from importlib import metadata
 from pathlib import Path
 
 from polytask_bringup.commands.common import console
+from polytask_robot_io.ros_environment import BadEnvironment, check_domain, prepare
 
 PACKAGES = ("torch", "numpy", "mujoco", "gymnasium", "metaworld", "opencv-python-headless", "rosbags", "mcap")
+ON_A_ROBOT = ("torch", "numpy", "opencv-python-headless", "rosbags", "mcap")
+ROBOT = os.environ.get("POLYTASK_SET") == "robot"
 NVIDIA = Path("/proc/driver/nvidia/version")
 
 
@@ -37,7 +40,7 @@ class Finding:
 def python() -> Finding:
     """Interpreter and the packages that matter."""
     found, missing = [], []
-    for name in PACKAGES:
+    for name in ON_A_ROBOT if ROBOT else PACKAGES:
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
@@ -61,6 +64,10 @@ def ros() -> Finding:
         middleware = get_rmw_implementation_identifier()
     except Exception as error:
         return Finding(False, f"{origin}; no middleware: {error}", "unset RMW_IMPLEMENTATION, or install what it names")
+    try:
+        check_domain()
+    except BadEnvironment as error:
+        return Finding(False, f"{origin}; {middleware}; {error}", "export ROS_DOMAIN_ID=0")
     profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE", "")
     settings = (
         f"domain {os.environ.get('ROS_DOMAIN_ID', '0')}, discovery {os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE')}"
@@ -127,6 +134,8 @@ with mujoco.Renderer(model, 84, 84) as renderer:
 
 def rendering() -> Finding:
     """A real picture of 84x84 pixels, in a process of its own: a broken driver may take its process down."""
+    if ROBOT:
+        return Finding(True, "not looked at: a robot draws nothing (`./polytask setup` installs all packages)")
     backend = os.environ.get("MUJOCO_GL", "")
     remedy = "sudo apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri; with a screen MUJOCO_GL=glfw works too"
     try:
@@ -150,6 +159,10 @@ def topics() -> Finding:
     from polytask_bringup.shared_memory import remove_leftovers
 
     remove_leftovers()
+    try:
+        prepare()
+    except BadEnvironment as error:
+        return Finding(False, f"not tried: {error}", "mend that first")
     try:
         sent, delays = transfer()
     except RuntimeError as error:

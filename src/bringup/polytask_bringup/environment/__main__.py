@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import packages, system, workspace
 from .layout import Layout, SetupError, read_mark, write_mark
-from .progress import Step
+from .progress import HEARTBEAT, Step
 
 
 def take_lock(layout: Layout) -> int:
@@ -21,8 +21,19 @@ def take_lock(layout: Layout) -> int:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("polytask: another set-up of this checkout is running; waiting for it", file=sys.stderr)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        began = time.monotonic()
+        said = 0.0
+        while True:
+            waited = time.monotonic() - began
+            if waited >= said:
+                said += HEARTBEAT
+                text = f"another set-up of this checkout is running; waiting for it, {waited:.0f} s"
+                print(f"polytask: {text}", file=sys.stderr, flush=True)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.2)
     return handle
 
 
@@ -40,12 +51,14 @@ def set_up(layout: Layout, signature: str) -> None:
         return  # somebody else's set-up did it while this one waited
     began = time.monotonic()
     on_what = f"ROS 2 {layout.distribution}" if layout.distribution else "ROS 2 from Python wheels"
-    print(f"polytask: setting up {layout.root} on {on_what}", file=sys.stderr)
+    what = "what a robot needs, " if layout.robot else ""
+    print(f"polytask: setting up {what}{layout.root} on {on_what}", file=sys.stderr)
 
     with Step(1, 4, "system packages") as step:
         system.provide(layout, step)
-    with Step(2, 4, "virtual environment"):
-        packages.provide_venv(layout, lock)
+    with Step(2, 4, "virtual environment") as step:
+        packages.provide_venv(layout, step, lock)
+        write_mark(layout.set_mark, "robot" if layout.robot else "all")
     with Step(3, 4, "Python packages") as step:
         packages.provide_packages(layout, step, lock)
     with Step(4, 4, "ROS 2 workspace") as step:
@@ -61,8 +74,9 @@ def main() -> int:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--suffix", default="")
     parser.add_argument("--signature", required=True)
+    parser.add_argument("--set", choices=["all", "robot"], default="all")
     arguments = parser.parse_args()
-    layout = Layout(arguments.root, arguments.suffix)
+    layout = Layout(arguments.root, arguments.suffix, arguments.set == "robot")
 
     def terminate(number: int, frame: object) -> None:
         raise KeyboardInterrupt

@@ -23,6 +23,7 @@ class Layout:
 
     root: Path
     suffix: str = ""
+    robot: bool = False  # what serving and recording need, without simulation and learning
 
     @property
     def distribution(self) -> str:
@@ -57,7 +58,12 @@ class Layout:
     @property
     def lock_file(self) -> Path:
         """The exact versions of all Python packages."""
-        return self.root / "requirements.lock"
+        return self.root / ("requirements-robot.lock" if self.robot else "requirements.lock")
+
+    @property
+    def set_mark(self) -> Path:
+        """Holds "robot" or "all"; `./polytask` keeps to it until `./polytask setup` asks for the other."""
+        return self.venv / "set"
 
     @property
     def packages_mark(self) -> Path:

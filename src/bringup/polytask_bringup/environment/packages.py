@@ -21,6 +21,9 @@ from .progress import CommandFailed, Step, run
 
 WITH_DEPENDENCIES = "# with its dependencies"
 TORCH_CPU = "https://download.pytorch.org/whl/cpu"
+NVIDIA = Path("/proc/driver/nvidia/version")
+SIZES = {(False, True): "0.9 GB", (False, False): "3.3 GB", (True, True): "0.5 GB", (True, False): "2.9 GB"}
+"""By the small set for robots or all, and the build of torch for the CPU or for GPUs."""
 
 
 def split_lock(text: str, *, distribution: bool) -> tuple[list[str], list[str]]:
@@ -35,7 +38,7 @@ def split_lock(text: str, *, distribution: bool) -> tuple[list[str], list[str]]:
     return alone, resolved
 
 
-def provide_venv(layout: Layout, lock: int) -> None:
+def provide_venv(layout: Layout, step: Step, lock: int) -> None:
     """Make the virtual environment, or make it again when it does not work.
 
     Raises:
@@ -46,9 +49,12 @@ def provide_venv(layout: Layout, lock: int) -> None:
     command = [sys.executable, "-m", "venv", "--clear", str(layout.venv)]
     if layout.distribution:
         command.insert(-1, "--system-site-packages")
-    result = subprocess.run(command, capture_output=True, text=True, pass_fds=[lock])
-    if result.returncode != 0:
-        raise SetupError(f"`{' '.join(command)}` failed:\n{(result.stdout + result.stderr).strip()[-1500:]}")
+    log = layout.root / f".setup-venv{layout.suffix}.log"  # not in the folder that is cleared
+    try:
+        run(command, step, log, keep_open=[lock])
+    except CommandFailed as error:
+        raise SetupError(f"`{' '.join(command)}` failed:\n" + "\n".join(error.output[-20:])) from error
+    log.unlink()
 
 
 def _works(layout: Layout) -> bool:
@@ -64,7 +70,7 @@ def _works(layout: Layout) -> bool:
 
 
 def provide_packages(layout: Layout, step: Step, lock: int) -> None:
-    """Install what requirements.lock lists, unless it is there.
+    """Install what the lock file lists, unless it is there; says before how much that is.
 
     Raises:
         SetupError: naming the cause as far as pip's output tells it.
@@ -75,10 +81,15 @@ def provide_packages(layout: Layout, step: Step, lock: int) -> None:
     layout.packages_mark.unlink(missing_ok=True)
     mend_interrupted(layout)
     alone, resolved = split_lock(layout.lock_file.read_text(), distribution=bool(layout.distribution))
+    cpu, why = choose_torch()
+    index = ["--extra-index-url", TORCH_CPU] if cpu else []
+    step.say(
+        f"{len(alone) + len(resolved)} packages, about {SIZES[layout.robot, cpu]} to fetch but for what pip has kept; "
+        f"torch for {'the CPU' if cpu else 'NVIDIA GPUs'}, {why}"
+    )
     wanted = layout.venv / "packages.txt"
     wanted.write_text("\n".join(alone) + "\n")
     _pip(layout, step, lock, ["--no-deps", "-r", str(wanted)], len(alone))
-    index = ["--extra-index-url", TORCH_CPU] if _wants_cpu_torch() else []
     _pip(layout, step, lock, [*index, "-c", str(wanted), *resolved], len(resolved))
     if not layout.distribution:
         relocate_cmake(layout)
@@ -95,20 +106,22 @@ def mend_interrupted(layout: Layout) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _wants_cpu_torch() -> bool:
-    """Whether there is no NVIDIA GPU and the CPU build of torch (0.2 GB instead of 3 GB) can be had.
+def choose_torch() -> tuple[bool, str]:
+    """Whether to take the CPU build of torch, which is a tenth of PyPI's for GPUs, and why or why not.
 
     POLYTASK_TORCH=pypi asks for PyPI's build all the same: `.ci/run --torch pypi` tests with it.
     """
     if os.environ.get("POLYTASK_TORCH") == "pypi":
-        return False
-    if Path("/proc/driver/nvidia/version").exists():
-        return False
+        return False, "as POLYTASK_TORCH asks for PyPI's"
+    if NVIDIA.exists():
+        return False, "as this machine has an NVIDIA driver"
     try:
         with urllib.request.urlopen(TORCH_CPU + "/torch/", timeout=5) as answer:
-            return bool(answer.status == 200)
+            if answer.status == 200:
+                return True, "as this machine has no NVIDIA driver"
     except OSError:
-        return False
+        pass
+    return False, f"as {TORCH_CPU}, where the smaller build for the CPU is, cannot be reached"
 
 
 def _pip(layout: Layout, step: Step, lock: int, arguments: list[str], total: int) -> None:

@@ -17,9 +17,8 @@ from pathlib import Path
 from .layout import Layout, SetupError
 from .progress import CommandFailed, Step, run
 
-DISK_NEEDED = (
-    5.0  # GB, for an environment that is not there yet (3.2 GB with the CPU build of torch, and room to unpack)
-)
+DISK_NEEDED = 5.0
+"""GB, for an environment that is not there yet (2.3 GB with the CPU build of torch, and room to unpack)."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,14 @@ def has_renderer() -> bool:
     return bool(vendors) and any(glob.glob(pattern) for pattern in drivers)
 
 
-def needs() -> list[Need]:
-    """All that the build and the simulation need."""
+def needs(robot: bool = False) -> list[Need]:
+    """All that the build needs and, but on a robot, the simulation."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     header = Path(sysconfig.get_path("include")) / "Python.h"
+    renderer = [
+        Need("the EGL library (libEGL.so.1)", ("libegl1",), lambda: has_library("libEGL.so.1")),
+        Need("an OpenGL driver for EGL", ("libegl-mesa0", "libgl1-mesa-dri"), has_renderer),
+    ]
     return [
         Need(
             f"{version}'s venv module", (f"{version}-venv",), lambda: importlib.util.find_spec("ensurepip") is not None
@@ -61,8 +64,7 @@ def needs() -> list[Need]:
         Need("cmake", ("cmake",), lambda: shutil.which("cmake") is not None),
         Need("a C++ compiler (c++)", ("g++",), lambda: shutil.which("c++") is not None),
         Need("make", ("make",), lambda: shutil.which("make") is not None),
-        Need("the EGL library (libEGL.so.1)", ("libegl1",), lambda: has_library("libEGL.so.1")),
-        Need("an OpenGL driver for EGL", ("libegl-mesa0", "libgl1-mesa-dri"), has_renderer),
+        *(() if robot else renderer),
     ]
 
 
@@ -72,7 +74,7 @@ def provide(layout: Layout, step: Step) -> None:
     Raises:
         SetupError: naming everything that is missing and the command that mends it.
     """
-    missing = [need for need in needs() if not need.present()]
+    missing = [need for need in needs(layout.robot) if not need.present()]
     packages = [package for need in missing for package in need.packages]
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         step.update("installing " + " ".join(packages))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,9 @@ import yaml
 from polytask_bringup.launch_runner.executables import find_executable
 from polytask_bringup.launch_runner.parameters import ParameterValue, read_value
 from polytask_bringup.launch_runner.substitutions import LaunchError, NotUnderstood, split, substitute
-
-NAME_RULE = "begins with a letter or an underscore and has letters, digits and underscores only"
+from polytask_robot_io.ros_environment import BadName, check_name, check_namespace
 
 TIMEOUTS = ("sigterm_timeout", "sigkill_timeout")
-ROS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ATTRIBUTES = {
     "arg": {"name", "default", "description", "choice"},
     "let": {"name", "value"},
@@ -219,12 +216,15 @@ class Description:
         arguments = [substitute(word, self._variables) for word in split(content.get("args", ""))]
         name = self._text(content, "name", "")
         ros: list[str] = ["-r", f"__node:={name}"] if name else []
-        if name and not ROS_NAME.fullmatch(name):
-            raise LaunchError(f"{name!r} cannot be a node's name: {NAME_RULE}")
-        namespace = self._text(content, "namespace", "").strip("/")
+        namespace = self._text(content, "namespace", "")
+        try:
+            if name:
+                check_name(name)
+            check_namespace(namespace)
+        except BadName as error:
+            raise LaunchError(str(error)) from None
+        namespace = namespace.strip("/")
         if namespace:
-            if not all(ROS_NAME.fullmatch(part) for part in namespace.split("/")):
-                raise LaunchError(f"{namespace!r} cannot be a namespace: each of its parts {NAME_RULE}")
             ros += ["-r", f"__ns:=/{namespace}"]
         for remap in content.get("remap", []):
             ros += ["-r", f"{self._text(remap, 'from')}:={self._text(remap, 'to')}"]
