@@ -13,7 +13,7 @@ from pathlib import Path
 
 MARK = "POLYTASK_TEST_STACK"
 """Environment variable by which all processes of a stack are found, whoever their parent is by then."""
-PATIENCE = 60.0
+PATIENCE = 120.0
 """s for what takes a second on an idle machine."""
 
 running: list[Stack] = []

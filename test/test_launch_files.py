@@ -36,6 +36,7 @@ def test_no_launch_file_is_forgotten():
     assert there == set(FILES)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", FILES)
 def test_all_nodes_come_up_and_ctrl_c_ends_them(name, up, graph, untrained, tmp_path):
     arguments = arguments_of(name, untrained, tmp_path)
@@ -53,6 +54,7 @@ def test_all_nodes_come_up_and_ctrl_c_ends_them(name, up, graph, untrained, tmp_
     assert "Traceback" not in stack.output()
 
 
+@pytest.mark.timed
 def test_ctrl_c_while_nodes_are_still_starting(up, graph, untrained):
     stack = up("serve", checkpoint=untrained)
     graph.until(lambda: len(stack.processes()) >= 3, "the processes")

@@ -85,6 +85,7 @@ def test_outcomes(tmp_path):
     assert "UNKNOWN_GOAL" in refused.stderr
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_cancels(number):

@@ -64,7 +64,7 @@ def test_what_failed_is_run_once_more(project: Path, files: int, count: int, aga
     for number in range(files):
         (project / f"test_{number}.py").write_text(FAILS_ONCE.format(count=count, file=number))
     record = Record()
-    assert check.run_pytest(project, ["-q", "-n", "2"], record) == 1
+    assert check.run_pytest(project, ["-q"], record) == 1
     assert len(record.failed) == files * count
     assert len(check.second_try(project, record).failed) == again
 

@@ -39,7 +39,7 @@ KINDS = {
 }
 
 
-def wait_for(condition: Condition, timeout: float = 15.0) -> Any:
+def wait_for(condition: Condition, timeout: float = 120.0) -> Any:
     """What ``condition`` gives as soon as it is true; fails after ``timeout`` s."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:

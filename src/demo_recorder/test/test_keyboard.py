@@ -152,6 +152,7 @@ def teleoperation(folder: Path) -> Iterator[tuple[subprocess.Popen, int, list]]:
         os.close(slave)
 
 
+@pytest.mark.timed
 def test_keys_typed_at_a_terminal_become_commands(ros_domain: int, tmp_path: Path) -> None:
     context = rclpy.Context()
     rclpy.init(context=context)
@@ -198,6 +199,7 @@ def test_the_terminal_is_given_back_after_a_crash() -> None:
     os.close(master)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_the_terminal_is_given_back(ros_domain: int, tmp_path: Path, number: signal.Signals) -> None:
     with teleoperation(tmp_path) as (process, _, (slave, before)):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from recorder_process import ToyRobot, started, wait_for
 from toy_episodes import PERIOD, TYPES
 
@@ -67,6 +68,7 @@ def test_sigkill_in_mid_episode_costs_half_a_second_at_most(tmp_path: Path) -> N
     assert [one.path.name for one in read_dataset(dataset)] == ["episode_000000.mcap", "episode_000002.mcap"]
 
 
+@pytest.mark.timed
 def test_sigterm_in_mid_episode_leaves_no_half_file(tmp_path: Path) -> None:
     with toy_robot() as robot, started(tmp_path, tmp_path / "data") as recorder:
         robot.heard()

@@ -24,7 +24,7 @@ FAKE_SERVER = Path(__file__).parent / "fake_server.py"
 sys.path.insert(0, str(Path(__file__).parent))  # its policies, for tests in process
 
 
-def wait_for(condition, timeout=10.0):
+def wait_for(condition, timeout=120.0):
     """What ``condition`` gives as soon as it is true; fails after ``timeout`` s."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
@@ -101,7 +101,7 @@ class Robot:
         assert handle.accepted
         return handle, handle.get_result_async()
 
-    def outcome(self, result, timeout=10.0):
+    def outcome(self, result, timeout=120.0):
         """The result message of what :meth:`ask` gave."""
         return wait_for(lambda: result.done() and result.result(), timeout).result
 
@@ -118,7 +118,7 @@ class Robot:
             and not to_ns(self.commands[-1][1].observation_stamp)
         )
 
-    def wait_for(self, condition, timeout=10.0):
+    def wait_for(self, condition, timeout=120.0):
         """See :func:`wait_for`."""
         return wait_for(condition, timeout)
 
@@ -154,10 +154,10 @@ def start_server(ros_domain):
             process.send_signal(signal.SIGINT)
     for process in processes:
         try:
-            process.communicate(timeout=5)
+            process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             process.kill()
-            pytest.fail("the server did not end within 5 s of SIGINT")
+            pytest.fail("the server did not end within 20 s of SIGINT")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def make_robot(ros_domain):
     def make(namespace, names=("x", "y")):
         robot = Robot(namespace, names)
         robots.append(robot)
-        assert robot.client.wait_for_server(timeout_sec=30), "the server did not come up"
+        assert robot.client.wait_for_server(timeout_sec=120), "the server did not come up"
         wait_for(lambda: robot.state.get_subscription_count() and robot.episode.get_subscription_count())
         wait_for(lambda: robot.node.count_publishers("command"))
         return robot

@@ -59,7 +59,7 @@ def robot(start_server, make_robot, folder):
     return robot
 
 
-def shown(robot, key, timeout=20.0):
+def shown(robot, key, timeout=120.0):
     """What the server's next diagnostics show under ``key``."""
     known = len(robot.diagnostics)
     robot.wait_for(lambda: len(robot.diagnostics) > known, timeout)
@@ -141,7 +141,7 @@ def test_what_cannot_be_served_is_refused_and_the_old_policy_goes_on(robot, fold
 
 def test_the_parameter_leads_to_another_folder(robot, folder, tmp_path):
     client = robot.node.create_client(SetParameters, "policy_server/set_parameters")
-    assert client.wait_for_service(timeout_sec=10)
+    assert client.wait_for_service(timeout_sec=120)
 
     def set_checkpoint(path):
         parameter = Parameter("checkpoint", value=str(path)).to_parameter_msg()

@@ -120,6 +120,7 @@ def test_bad_goal_does_not_disturb_the_running_one(robot):
     robot.outcome(first)
 
 
+@pytest.mark.timed
 def test_observations_that_stop_end_the_goal(robot):
     _, result = robot.ask(task="go")
     robot.moving()
@@ -175,6 +176,7 @@ def test_policy_that_fails_stops_the_robot(robot, task, reason):
     assert robot.stopped()
 
 
+@pytest.mark.timed
 def test_timeout(robot):
     _, result = robot.ask(task="go", timeout=0.5)
     end = robot.outcome(result)
@@ -223,6 +225,7 @@ def test_diagnostics_carry_rate_jitter_latency_and_policy(robot):
     assert int(values["observations refused"]) > 0
 
 
+@pytest.mark.timed
 def test_faster_observations_do_not_make_faster_commands(robot):
     robot.streaming = False
     time.sleep(0.1)
@@ -250,6 +253,7 @@ def test_refuses_while_busy_when_told_so(start_server, make_robot):
     assert robot.outcome(first).outcome == Result.CANCELLED
 
 
+@pytest.mark.timed
 def test_words_wait_for_the_language_model_while_other_goals_run(start_server, make_robot):
     process = start_server("loading", load_time=4)
     robot = make_robot("loading")

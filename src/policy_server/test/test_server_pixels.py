@@ -66,7 +66,7 @@ def test_commands_follow_within_the_period(start_server, make_robot, policy, tmp
     start_server(name, command=SERVER, checkpoint=tmp_path)
     client = make_robot(name)
     reset = client.node.create_client(ResetEpisode, "reset_episode")
-    assert reset.wait_for_service(timeout_sec=20)
+    assert reset.wait_for_service(timeout_sec=120)
     ended, saved = threading.Event(), 0
 
     def replace():

@@ -62,11 +62,11 @@ def stack(start_server, make_robot, checkpoint):
     client.statuses = []
     client.node.create_subscription(EpisodeStatus, "episode", client.statuses.append, 10)
     reset = client.node.create_client(ResetEpisode, "reset_episode")
-    assert reset.wait_for_service(timeout_sec=20)
+    assert reset.wait_for_service(timeout_sec=120)
 
     def start(seed):
         done = reset.call_async(ResetEpisode.Request(task="drawer-open", seed=seed))
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not done.done() and time.monotonic() < end:
             time.sleep(0.01)
         assert done.result().ok

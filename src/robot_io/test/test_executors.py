@@ -39,6 +39,7 @@ def start(fail=False, plain=False):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("number", "plain"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGINT, True)])
 def test_a_signal_ends_it_cleanly(number, plain):
     """``plain``: as with a distribution that lacks the events executor."""
@@ -54,7 +55,7 @@ def test_a_signal_ends_it_cleanly(number, plain):
 
 
 def test_a_wrong_parameter_is_told_without_traceback():
-    _, err = (process := start(fail=True)).communicate(timeout=20)
+    _, err = (process := start(fail=True)).communicate(timeout=60)
     assert process.returncode == 2
     assert err == "error: parameter 'x' is wrong; set it to 1\n"
 
@@ -75,7 +76,7 @@ def test_a_wrong_parameter_is_told_without_traceback():
 def test_what_ros_refuses_is_a_sentence(arguments, env, words):
     program = PROGRAM.format(fail=False, plain=False).replace("run_node(Toy)", "run_node(Toy, sys.argv)")
     command = [sys.executable, "-c", program, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20, env={**os.environ, **env})
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **env})
     assert result.returncode == 2
     said = [line for line in result.stderr.splitlines() if not line.startswith("[")]  # those are rcl's own
     assert len(said) == 1

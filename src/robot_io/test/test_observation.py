@@ -145,12 +145,12 @@ def test_a_bad_message_is_as_if_it_had_never_come(bad):
 
 def test_many_names_that_are_there_twice_take_no_time():
     names = [f"joint{k}" for k in range(100_000)] * 2
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadMessage, match="'joint0' is there twice"):
         assembler(joints=True).feed("joint_states", toys.joints(T0, name=names))
     with pytest.raises(BadMessage, match="'joint0' is there twice"):
         assembler().feed("state", toys.state(T0, [0.0] * len(names), names))
-    assert time.perf_counter() - began < 10.0  # counting each name among all would take minutes
+    assert time.process_time() - began < 10.0  # counting each name among all would take minutes
 
 
 def test_names_in_refusals_are_short_and_printable():
@@ -372,11 +372,11 @@ def test_state_alone_is_quick():
 
 def _seconds_each(one, messages):
     one.reset()
-    began = time.perf_counter()
+    began = time.process_time()
     for message in messages:
         one.feed("state", message)
         one.newest()
-    return (time.perf_counter() - began) / len(messages)
+    return (time.process_time() - began) / len(messages)
 
 
 def test_only_the_named_cameras_are_waited_for_and_the_missing_one_is_told():

@@ -80,7 +80,7 @@ def test_a_signal_while_it_imports_ends_it_quietly(toy, number):
     process = start(RUN)
     assert process.stdout.readline() == "importing\n"
     process.send_signal(number)
-    assert process.communicate(timeout=10) == ("", "")
+    assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
 
 
@@ -90,7 +90,7 @@ def test_a_signal_before_the_node_looks_after_signals_unwinds_it(toy):
     process = start(RUN)
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10) == ("put back\n", "")
+    assert process.communicate(timeout=60) == ("put back\n", "")
     assert process.returncode == 0
 
 
@@ -134,6 +134,6 @@ def test_a_launcher_that_is_gone_before_the_node_could_ask(toy):
     toy(NODE)
     gone = subprocess.Popen(["true"])
     gone.wait()
-    out, err = start(RUN, **{LAUNCHER: str(gone.pid)}).communicate(timeout=10)
+    out, err = start(RUN, **{LAUNCHER: str(gone.pid)}).communicate(timeout=60)
     assert out == ""
     assert err == f"process {gone.pid}, which started this one, is gone; this one ends too\n"

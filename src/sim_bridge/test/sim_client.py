@@ -19,9 +19,8 @@ from polytask_robot_io.commands import command_message
 from polytask_robot_io.executors import make_executor
 from polytask_robot_io.stamps import from_ns, to_ns
 
-PATIENCE = 15.0
-STARTING = 60.0
-"""Seconds for the simulator to come up on a busy machine."""
+PATIENCE = 120.0
+"""Seconds; the simulator takes as long to come up on a busy machine."""
 
 
 @contextlib.contextmanager
@@ -73,7 +72,7 @@ class Client:
             )
         }
         for client in self._clients.values():
-            assert client.wait_for_service(STARTING)
+            assert client.wait_for_service(PATIENCE)
         self.until(lambda: self.commands.get_subscription_count() and self.states)
 
     def close(self):

@@ -171,7 +171,7 @@ def test_step_episode_is_refused(lock_step):
 
 def test_pictures_come_when_watched_with_the_states_stamp(lock_step):
     lock_step.watch_camera()
-    lock_step.until(lambda: lock_step.images, timeout=30)  # the waiting observation comes again, now with a picture
+    lock_step.until(lambda: lock_step.images)  # the waiting observation comes again, now with a picture
     state = lock_step.lock_step([0, 0, 0, 0])
     lock_step.until(lambda: lock_step.images[-1].header.stamp == state.header.stamp)
     image = lock_step.images[-1]

@@ -12,6 +12,8 @@ from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_robot_io import qos
 from polytask_robot_io.stamps import to_ns
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.fixture(scope="module")
 def ros_domain(module_ros_domain):

@@ -36,6 +36,7 @@ def lines_of(folder: Path) -> int:
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
+@pytest.mark.timed
 def test_two_at_once_stopped_by_ctrl_c_and_resumed(tmp_path):
     settings = write_settings(tmp_path, steps=150)
     jobs = {}

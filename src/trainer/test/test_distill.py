@@ -37,7 +37,7 @@ def test_for_a_gpu_the_next_batch_is_drawn_while_one_is_learned_from() -> None:
 
     with Ahead(draw, torch.device("cuda")) as batches:
         assert int(batches(3).states) == 3
-        assert came.wait(10.0)
+        assert came.wait(60.0)
         assert [int(batches(step).states) for step in (4, 5, 9)] == [4, 5, 9]
     assert drawn[:5] == [3, 4, 5, 6, 9]
 

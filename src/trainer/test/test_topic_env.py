@@ -141,6 +141,7 @@ def test_simulator_that_ends_at_success_is_told_from_the_suite(ros_domain):
         env.close()
 
 
+@pytest.mark.timed
 def test_wrong_suite_and_missing_simulator_are_told_apart(bridge):
     with pytest.raises(BridgeError, match="runs suite 'tabletop'"):
         TopicEnv("metaworld", "drawer-open")
@@ -150,6 +151,7 @@ def test_wrong_suite_and_missing_simulator_are_told_apart(bridge):
     assert time.monotonic() - began < 4
 
 
+@pytest.mark.timed
 def test_simulator_killed_or_frozen_in_mid_episode_raises_soon():
     with running_bridge("doomed") as process:
         env = TopicEnv("tabletop", "reach", namespace="doomed", timeout=20.0)

@@ -22,7 +22,7 @@ from polytask_policy.checkpoint import load_checkpoint
 TASK = "drawer-open"
 
 
-def wait_for(condition, timeout=60.0):
+def wait_for(condition, timeout=120.0):
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         if value := condition():
@@ -53,7 +53,7 @@ class Client:
 
     def ask(self, client, goal):
         self.feedback.clear()
-        assert client.wait_for_server(timeout_sec=20)
+        assert client.wait_for_server(timeout_sec=120)
         # In the executor's thread: from another one, rclpy may lose the answer to a goal (it makes its future twice).
         sent = self.executor.create_task(client.send_goal_async, goal, lambda m: self.feedback.append(m.feedback))
         handle = wait_for(lambda: sent.done() and sent.result().done() and sent.result().result())
@@ -79,7 +79,7 @@ def node(module, namespace="", **parameters):
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=6) == 0
+            assert process.wait(timeout=20) == 0
 
 
 def weights(folder: Path):
