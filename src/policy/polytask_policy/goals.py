@@ -14,6 +14,8 @@ from torch.nn import functional
 
 WORDS, PICTURE, TASK, NONE = "words", "image", "task", "none"
 LONGEST_SENTENCE = 500
+QUOTED = 100
+"""Characters of a client's text that an answer repeats."""
 NEGATION = re.compile(r"\b(?:not|never|don['’]?t|won['’]?t|\w+n['’]t)\b", re.IGNORECASE)
 
 
@@ -54,6 +56,12 @@ class Goal:
     similarity: float
 
 
+def quoted(text: str) -> str:
+    """Return a client's text in quotes: what does not print is escaped, and of a long one the beginning is shown."""
+    shown = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text[:QUOTED])
+    return f"'{shown}'" if len(text) <= QUOTED else f"'{shown}…' ({len(text)} characters)"
+
+
 def sentence_fault(words: str) -> str | None:
     """Say why ``words`` (stripped) cannot be a goal, whatever was taught; None when they can.
 
@@ -64,10 +72,10 @@ def sentence_fault(words: str) -> str | None:
     if len(words) > LONGEST_SENTENCE:
         return f"a sentence of {len(words)} characters; at most {LONGEST_SENTENCE} are read"
     if not any(character.isalpha() for character in words):
-        return f"'{words}' holds no words"
+        return f"{quoted(words)} holds no words"
     negation = NEGATION.search(words)
     if negation is not None:
-        return f"'{words}' says what should not be ('{negation.group()}'), which is not understood"
+        return f"{quoted(words)} says what should not be ('{negation.group()}'), which is not understood"
     return None
 
 

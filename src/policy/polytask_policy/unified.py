@@ -17,6 +17,7 @@ from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_ch
 from polytask_policy.description import Description
 from polytask_policy.entries import (
     LARGEST_LAYER,
+    LONGEST_NAME,
     MOST_LAYERS,
     Entries,
     brief,
@@ -35,6 +36,7 @@ from polytask_policy.goals import (
     Limits,
     UnknownGoal,
     picture_vectors,
+    quoted,
     recognise,
     sentence_fault,
 )
@@ -187,11 +189,13 @@ class UnifiedPolicy:
     def goal_from_task(self, name: str) -> Goal:
         """Return the goal of a taught task; raises UnknownGoal with the nearest names for any other."""
         if name not in self.tasks:
+            if len(name) > LONGEST_NAME:  # to look for near ones would take long
+                raise UnknownGoal(f"a task's name of {len(name)} characters; taught are {', '.join(self.tasks)}.")
             near = difflib.get_close_matches(
                 name.lower().replace("_", "-").replace(" ", "-"), self.tasks, n=3, cutoff=0.5
             )
             hint = f"did you mean {' or '.join(near)}?" if near else f"taught are {', '.join(self.tasks)}."
-            raise UnknownGoal(f"no task '{name}' was taught: {hint}", near[0] if near else "")
+            raise UnknownGoal(f"no task {quoted(name)} was taught: {hint}", near[0] if near else "")
         embedding = self.goals.prototypes()[self.tasks.index(name)]
         return Goal(TASK, embedding.numpy().copy(), name, 1.0)
 
@@ -209,7 +213,7 @@ class UnifiedPolicy:
         vector = torch.from_numpy(self.text.encode([words]))
         return self._recognised(
             WORDS,
-            f"'{words}'",
+            quoted(words),
             self.goals.from_sentences(vector)[0],
             self._sentences.similarities(vector[0]),
             (self.limits.words_similarity, self.limits.words_margin),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from polytask_policy.goals import UnknownGoal
+from polytask_policy.goals import UnknownGoal, quoted
 from polytask_policy.unified import UnifiedPolicy
 
 
@@ -76,6 +77,20 @@ def test_task_names_are_exact_and_near_ones_suggested(taught: UnifiedPolicy) -> 
         taught.goal_from_task("box-opn")
     with pytest.raises(UnknownGoal, match="taught are drawer-open, drawer-close, box-open"):
         taught.goal_from_task("xyzzy")
+
+
+def test_a_name_of_any_length_is_refused_at_once(taught: UnifiedPolicy) -> None:
+    began = time.process_time()
+    with pytest.raises(UnknownGoal, match="a task's name of 10000000 characters; taught are drawer-open") as refused:
+        taught.goal_from_task("drawer-" * 1_428_571 + "xyz")
+    assert time.process_time() - began < 1.0
+    assert len(refused.value.reason) < 200
+
+
+def test_text_is_quoted_in_one_line_that_can_be_printed() -> None:
+    assert quoted("öffne 打开") == "'öffne 打开'"
+    assert quoted("\x1b[31m\n\u202e\ud800") == r"'\x1b[31m\n\u202e\ud800'"
+    assert quoted("a" * 101) == f"'{'a' * 100}…' (101 characters)"
 
 
 def test_pictures_of_the_result_are_understood(taught: UnifiedPolicy, task_picture: Callable[..., np.ndarray]) -> None:

@@ -105,7 +105,7 @@ def test_a_child_that_was_stopped_while_nobody_asked_is_replaced(fake: Callable[
     child = remote._child
     assert child is not None
     child.send_signal(signal.SIGSTOP)
-    with pytest.raises(TextModelError, match="within 0.5 s"):
+    with pytest.raises(TextModelError, match=r"within 0\.5 s"):
         remote.encode(["open the drawer"])
     assert child.poll() == -signal.SIGKILL
     assert remote.encode(["open the drawer"]).shape == (1, EMBEDDING_SIZE)

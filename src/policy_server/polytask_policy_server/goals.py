@@ -29,7 +29,7 @@ class Request:
     kind: str
     """``words``, ``image`` or ``task``."""
     timeout: float
-    """s of node time."""
+    """s from its beginning."""
     understand: Callable[[UnifiedPolicy], Goal]
     """Turns it into a goal of the policy; may take tens of milliseconds, may raise ``UnknownGoal`` or BadMessage."""
 

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from rclpy.node import Node
 from polytask_interfaces.action import ExecuteTask
 from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_policy.goals import Goal, UnknownGoal
+from polytask_policy.text import TextModelError
+from polytask_policy.text_process import TextProcess
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy.view import View
 from polytask_policy_server.control import ControlLoop
-from polytask_policy_server.goals import BadGoal, read_request
+from polytask_policy_server.goals import BadGoal, Request, read_request
 from polytask_policy_server.run import BUSY, CANCELLED, INTERNAL_ERROR, PREEMPTED, SUCCEEDED, UNKNOWN_GOAL, End, Run
 from polytask_policy_server.served import ServedPolicy
 from polytask_policy_server.understanding import Understanding
@@ -30,14 +33,37 @@ from polytask_robot_io.commands import command_message
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.observation import ObservationAssembler
+from polytask_robot_io.sole_server import SoleServer
 from polytask_robot_io.stamps import from_ns
 from polytask_robot_io.subscriptions import subscribe_observations
+from polytask_robot_io.text import printable
 
 if TYPE_CHECKING:
     from rclpy.action.server import ServerGoalHandle
 
 CLOSING_TIME = 0.2
 """s to deliver the results of goals that the server's end breaks off."""
+
+MOST_PENDING = 10
+"""Goals that may wait to be understood; one more takes the place of the oldest, as newer goals do anyway."""
+
+LOOSE = 1.0
+"""s that a goal may wait beyond its bound, so that whoever was waited for can say what was wrong."""
+
+LONGEST_MESSAGE = 1000
+"""Characters of a result's message; clients' text is quoted in it."""
+
+
+@dataclass
+class Pending:
+    """A goal that is not yet understood."""
+
+    handle: ServerGoalHandle
+    request: Request
+    accepted_ns: int
+    """Node time, ns."""
+    since: float
+    """s of the steady clock."""
 
 
 class PolicyServer(Node):
@@ -55,9 +81,11 @@ class PolicyServer(Node):
         """Read the parameters and load the policy; ``policy``: serve this one instead.
 
         Raises:
-            ValueError: a wrong parameter, a checkpoint that cannot be read, or an embodiment that does not fit.
+            ValueError: a wrong parameter, a checkpoint that cannot be read, an embodiment that does not fit, or another
+                server of the action.
         """
         super().__init__("policy_server")
+        self._sole = SoleServer(self, "execute_task")
         self._on_new_goal = params.declare(
             self,
             "on_new_goal",
@@ -66,11 +94,29 @@ class PolicyServer(Node):
             choices=("preempt", "refuse"),
         )
         self._default_timeout = params.declare(
-            self, "default_timeout", 30.0, "s of node time for goals that give none", minimum=0.1, maximum=3600.0
+            self,
+            "default_timeout",
+            30.0,
+            "s from its beginning for a goal that gives none",
+            minimum=0.1,
+            maximum=3600.0,
         )
-        self._served = ServedPolicy(self, policy)
+        self._understanding_timeout = params.declare(
+            self,
+            "understanding_timeout",
+            10.0,
+            "s that understanding a goal may take, once the language model is loaded",
+            minimum=0.1,
+            maximum=3600.0,
+        )
+        self._loading_timeout = params.declare(
+            self, "loading_timeout", 300.0, "s that loading the language model may take", minimum=1.0, maximum=3600.0
+        )
+        text = TextProcess(self._loading_timeout, self._understanding_timeout)
+        self._served = ServedPolicy(self, text, policy)
         self._embodiment = self._served.embodiment
-        self._pending: dict[bytes, tuple[ServerGoalHandle, int]] = {}
+        self._pending: dict[bytes, Pending] = {}
+        self._loaded, self._told = 0.0, ""
         self._arrived = 0.0
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
         self._commands = self._diagnostics.intervals("command", self._embodiment.rate)
@@ -90,14 +136,16 @@ class PolicyServer(Node):
             self._feedback,
             simulated_time=simulated_time,
             missing=self._assembler.missing,
+            on_refused=self._refused,
         )
-        self._understanding = Understanding(self._served.current.text)
+        self._understanding = Understanding(self._served.current.text, self._lost_for_words)
         self._publisher = self.create_publisher(Command, self._embodiment.command_topic, qos.COMMAND)
-        subscribe_observations(self, self._assembler, self._observe, self._reject)
+        subscribe_observations(self, self._assembler, self._observe, self._malformed)
         self.create_subscription(EpisodeStatus, "episode", self._loop.hear, qos.EPISODE)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(min(0.05, self._embodiment.max_age / 4), self._loop.check, clock=steady)
+        self.create_timer(min(0.05, self._embodiment.max_age / 4), self._look, clock=steady)
         self.create_timer(1.0, self._show_state, clock=steady)
+        self._sole.wait()
         self._server = ActionServer(
             self,
             ExecuteTask,
@@ -105,17 +153,15 @@ class PolicyServer(Node):
             self._never_executed,
             handle_accepted_callback=self._accepted,
             cancel_callback=self._cancel,
+            **qos.ACTION_SERVICES,
         )
         self._show_state()
         self._served.watch(self._diagnostics)
+        self._sole.keep(self._diagnostics)
         # What is there now stays: without this the collector looks through torch's modules in mid-control.
         gc.collect()
         gc.freeze()
-        tasks = self._served.current.description.tasks
-        self.get_logger().info(
-            f"serving {len(tasks)} tasks on '{self._embodiment.name}' at {self._embodiment.rate:g} Hz: "
-            f"{', '.join(tasks)}"
-        )
+        self._tell("loading the language model; goals in words wait for it, goals by picture and by name do not")
 
     # Observations and commands -------------------------------------------------------------------------------------
 
@@ -125,9 +171,12 @@ class PolicyServer(Node):
         if observation is not None:
             self._loop.observe(observation)
 
-    def _reject(self, reason: str) -> None:
-        self._diagnostics.drop("observations refused", reason)
+    def _malformed(self, reason: str) -> None:
+        self._refused(reason)
         self._loop.reject(reason)
+
+    def _refused(self, reason: str) -> None:
+        self._diagnostics.drop("observations refused", reason)
 
     def _send(self, values: np.ndarray, observation_ns: int) -> None:
         now_ns = self._now_ns()
@@ -150,63 +199,69 @@ class PolicyServer(Node):
         except BadGoal as error:
             self._finish(handle, End(UNKNOWN_GOAL, str(error)))
             return
+        if self._sole.contested:
+            reason = f"another node serves {self._sole.action}, too ({self._sole.others()}); stop one of them"
+            self._finish(handle, End(INTERNAL_ERROR, reason))
+            return
         if self._on_new_goal == "refuse" and (self._loop.run is not None or self._pending):
             self._finish(handle, End(BUSY, "another goal is running; cancel it or ask again when it has ended"))
             return
         key = bytes(handle.goal_id.uuid)
-        self._pending[key] = (handle, now_ns)
+        if len(self._pending) >= MOST_PENDING:
+            self._give_up(next(iter(self._pending)), End(PREEMPTED, "newer goals came before this one was understood"))
+        self._pending[key] = Pending(handle, request, now_ns, time.monotonic())
         policy = self._served.current  # that which understands a goal carries it out
 
         def answer(goal: Goal | None, error: Exception | None) -> None:
-            executor = self.executor
-            if executor is not None:  # the answer comes from another thread, the goal belongs to the executor's
-                executor.create_task(self._understood, key, request.timeout, policy, goal, error)
+            # The answer comes from another thread, the goal belongs to the executor's.
+            self._later(self._understood, key, policy, goal, error)
 
-        self._understanding.understand(request, policy, answer)
+        self._understanding.understand(key, request, policy, answer)
 
-    def _understood(
-        self, key: bytes, timeout: float, policy: UnifiedPolicy, goal: Goal | None, error: Exception | None
-    ) -> None:
+    def _later(self, function: Any, *arguments: Any) -> None:
+        executor = self.executor
+        if executor is not None:
+            executor.create_task(function, *arguments)
+
+    def _give_up(self, key: bytes, end: End) -> None:
+        """End a goal that is not understood."""
+        self._understanding.forget(key)
+        self._finish(self._pending.pop(key).handle, end)
+
+    def _understood(self, key: bytes, policy: UnifiedPolicy, goal: Goal | None, error: Exception | None) -> None:
         """Begin a goal that was understood. Until then the one before goes on: a bad goal does not disturb it."""
         if key not in self._pending:  # cancelled or overtaken meanwhile
             return
         if goal is None:
-            handle, _ = self._pending.pop(key)
-            self._refuse(handle, error)
+            self._give_up(key, _refusal(error))
             return
         # Goals are kept in the order in which they came; those before this one are overtaken.
         for other in list(self._pending):
-            handle, accepted_ns = self._pending.pop(other)
             if other == key:
                 break
-            self._finish(handle, End(PREEMPTED, "a newer goal took over before this one began"))
+            self._give_up(other, End(PREEMPTED, "a newer goal took over before this one began"))
+        began = self._pending.pop(key)
         self._loop.end(PREEMPTED, "a newer goal took over", hand_over=True)
         self._commands.pause()
         self.get_logger().info(f"goal by {goal.kind}: {goal.task} (similarity {goal.similarity:.2f})")
         self._arrived = time.perf_counter()
         view = View(policy.description, self._embodiment.state_names)
-        self._loop.begin(Run(handle, policy, goal, timeout, accepted_ns, view=view))
+        self._loop.begin(Run(began.handle, policy, goal, began.request.timeout, began.accepted_ns, view=view))
         self._show_state()
-
-    def _refuse(self, handle: ServerGoalHandle, error: Exception | None) -> None:
-        if isinstance(error, UnknownGoal | BadGoal):
-            self._finish(handle, End(UNKNOWN_GOAL, str(error)))
-        else:
-            self._finish(handle, End(INTERNAL_ERROR, f"the goal could not be read: {type(error).__name__}: {error}"))
 
     def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
         run = self._loop.run
         if run is not None and run.ticket is handle:
             self._loop.end(CANCELLED, "cancelled by the client")
-        elif self._pending.pop(bytes(handle.goal_id.uuid), None) is not None:
-            self._finish(handle, End(CANCELLED, "cancelled by the client before it began"))
+        elif (key := bytes(handle.goal_id.uuid)) in self._pending:
+            self._give_up(key, End(CANCELLED, "cancelled by the client before it began"))
         else:
             return CancelResponse.REJECT  # it has ended already
         return CancelResponse.ACCEPT
 
     def _feedback(self, run: Run) -> None:
         feedback = ExecuteTask.Feedback(
-            step=run.steps, elapsed=self._elapsed(run), understood_task=run.goal.task, similarity=run.goal.similarity
+            step=run.steps, elapsed=run.elapsed_ns * 1e-9, understood_task=run.goal.task, similarity=run.goal.similarity
         )
         run.ticket.publish_feedback(feedback)
 
@@ -217,12 +272,15 @@ class PolicyServer(Node):
 
     def _finish(self, handle: ServerGoalHandle, end: End, run: Run | None = None) -> None:
         """Give the client its result."""
-        result = ExecuteTask.Result(outcome=end.outcome, message=end.message)
+        message = printable(end.message, LONGEST_MESSAGE)
+        result = ExecuteTask.Result(outcome=end.outcome, message=message)
         if run is not None:
-            result.steps, result.elapsed = run.steps, self._elapsed(run)
+            result.steps, result.elapsed = run.steps, run.elapsed_ns * 1e-9
             result.understood_task, result.similarity = run.goal.task, run.goal.similarity
-        if end.outcome not in (SUCCEEDED, CANCELLED, PREEMPTED):
-            self.get_logger().warning(f"goal ended with outcome {end.outcome}: {end.message}")
+        if run is None and end.outcome not in (CANCELLED, PREEMPTED):
+            self._diagnostics.drop("goals refused", message)  # not a line for each: anybody may send many
+        elif end.outcome not in (SUCCEEDED, CANCELLED, PREEMPTED):
+            self.get_logger().warning(f"goal ended with outcome {end.outcome}: {message}")
 
         def conclude(handle: ServerGoalHandle) -> Any:
             if end.outcome == SUCCEEDED:
@@ -239,25 +297,58 @@ class PolicyServer(Node):
     def _never_executed(handle: ServerGoalHandle) -> Any:
         raise RuntimeError("goals are concluded by _finish")
 
-    def _elapsed(self, run: Run) -> float:
-        return max(0.0, (self._now_ns() - run.accepted_ns) * 1e-9)
-
     # State and end -------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """End what has lasted too long, running or not yet understood; called every few milliseconds."""
+        self._loop.check()
+        now = time.monotonic()
+        if self._understanding.loading:
+            self._loaded = now
+        most = self._understanding_timeout + LOOSE
+        for key, pending in list(self._pending.items()):
+            ready = max(pending.since, self._loaded) if pending.request.kind == "words" else pending.since
+            if now - ready > most or now - pending.since > self._loading_timeout + most:
+                reason = (
+                    f"it was not understood within {self._understanding_timeout:g} s; is the machine busy? Ask again"
+                )
+                self._give_up(key, End(INTERNAL_ERROR, reason))
+        if not self._understanding.loading:
+            served = self._served.current.description.tasks
+            self._tell(
+                f"serving {len(served)} tasks on '{self._embodiment.name}' at {self._embodiment.rate:g} Hz: "
+                + ", ".join(served)
+                + (f"; by picture and by name alone: {self._understanding.fault}" if self._understanding.fault else "")
+            )
+
+    def _tell(self, what: str) -> None:
+        """Log what the node does, once."""
+        if what != self._told:
+            self._told = what
+            self.get_logger().info(what)
+
+    def _lost_for_words(self, reason: str) -> None:
+        self._later(self._diagnostics.drop, "language model", reason)
 
     def _show_state(self) -> None:
         run = self._loop.run
+        level = DiagnosticStatus.OK
         if run is not None:
             doing = f"running {run.goal.task}"
+        elif self._understanding.loading:
+            doing = "loading the language model"
+        elif self._understanding.fault:
+            level, doing = DiagnosticStatus.WARN, f"no goals in words: {self._understanding.fault}"
         else:
-            doing = "loading the language model" if self._understanding.loading else "idle"
-        self._diagnostics.state(DiagnosticStatus.OK, doing)
+            doing = f"understanding {len(self._pending)} goals" if self._pending else "idle"
+        self._diagnostics.state(level, doing)
 
     def close(self) -> None:
         """Stop the robot and give those who wait their results, while the topics still work."""
         self._served.close()
-        handles = [handle for handle, _ in self._pending.values()]
-        for handle in handles:
-            self._finish(handle, End(INTERNAL_ERROR, "the server was stopped"))
+        handles = [pending.handle for pending in self._pending.values()]
+        for key in list(self._pending):
+            self._give_up(key, End(INTERNAL_ERROR, "the server was stopped"))
         if self._loop.run is not None:
             handles.append(self._loop.run.ticket)
             self._loop.end(INTERNAL_ERROR, "the server was stopped")
@@ -265,6 +356,15 @@ class PolicyServer(Node):
         while self.executor and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
         self._loop.end(INTERNAL_ERROR, "the server was stopped")  # one that slipped in
+
+
+def _refusal(error: Exception | None) -> End:
+    """How a goal ends that could not be understood."""
+    if isinstance(error, UnknownGoal | BadGoal):
+        return End(UNKNOWN_GOAL, str(error))
+    if isinstance(error, TextModelError):
+        return End(INTERNAL_ERROR, f"the goal was not understood: {error}")
+    return End(INTERNAL_ERROR, f"the goal could not be read: {type(error).__name__}: {error}")
 
 
 def main() -> None:

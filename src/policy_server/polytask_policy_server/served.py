@@ -10,7 +10,6 @@ from rcl_interfaces.msg import SetParametersResult
 
 from polytask_policy.checkpoint import CheckpointError, has_checkpoint
 from polytask_policy.text import TextEncoder
-from polytask_policy.text_process import TextProcess
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy_server.checkpoint_fit import fitting_embodiment, require_fit
 from polytask_policy_server.checkpoint_watch import CheckpointWatch
@@ -34,8 +33,10 @@ class ServedPolicy:
     that cannot be read or was trained for another robot is refused: diagnostics say so, and the current one stays.
     """
 
-    def __init__(self, node: Node, policy: UnifiedPolicy | None = None) -> None:
+    def __init__(self, node: Node, text: TextEncoder, policy: UnifiedPolicy | None = None) -> None:
         """Declare the parameters ``checkpoint`` and ``embodiment`` and load; ``policy``: serve this one for good.
+
+        ``text`` is shared by all policies that are loaded.
 
         Raises:
             ValueError: a wrong parameter, a checkpoint that cannot be read, or an embodiment that does not fit.
@@ -53,7 +54,7 @@ class ServedPolicy:
                 raise ValueError("parameter 'checkpoint' is empty: give the folder of a unified policy, as distilled")
             path = Path(folder).expanduser()
             self._watch = CheckpointWatch(path, self._load, self._loaded, self._failed)
-            policy = load_policy(path, TextProcess())
+            policy = load_policy(path, text)
         self.current = policy
         self._name = folder or type(policy).__name__
         self.embodiment = fitting_embodiment(policy.description, robot)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
+from polytask_policy.text import TextModelError
 from polytask_policy_server.goals import Request
 
 if TYPE_CHECKING:
@@ -15,48 +15,94 @@ if TYPE_CHECKING:
     from polytask_policy.unified import UnifiedPolicy
 
 Answer = Callable[["Goal | None", "Exception | None"], None]
+_Waiting = dict[Hashable, tuple[Request, "UnifiedPolicy", Answer]]
+
+LOOK = 1.0
+"""s between two looks at whether the language model is still there, while nobody asks in words."""
 
 
 class Understanding:
     """Turns requests into goals in background threads.
 
     Sentences have a thread of their own, which loads the language model first: sentences that come before it is ready
-    wait for it, while pictures and task names do not.
+    wait for it, while pictures and task names do not. A model that is lost is loaded anew at once; one that cannot be
+    loaded is tried again when somebody asks in words.
     """
 
-    def __init__(self, text: TextEncoder) -> None:
-        """Start loading the language model, which all policies share."""
-        self._text = text
-        self._words: SimpleQueue[tuple[Request, UnifiedPolicy, Answer]] = SimpleQueue()
-        self._others: SimpleQueue[tuple[Request, UnifiedPolicy, Answer]] = SimpleQueue()
-        self._ready = threading.Event()
+    def __init__(self, text: TextEncoder, on_fault: Callable[[str], None] = lambda _: None) -> None:
+        """Start loading the language model, which all policies share.
+
+        ``on_fault`` is told in a background thread why it was lost, or cannot be loaded. How long loading and a
+        sentence may take is the encoder's matter.
+        """
+        self._text, self._on_fault = text, on_fault
+        self._changed = threading.Condition()
+        self._words: _Waiting = {}
+        self._others: _Waiting = {}
+        self.loading = True
+        """Whether the language model is being loaded."""
+        self.fault = ""
+        """Why it could not be; empty where it could."""
         # Daemons: a model that is still loading must not hold up the end of the program.
         threading.Thread(target=self._serve_words, name="words", daemon=True).start()
-        threading.Thread(target=self._serve, args=(self._others,), name="pictures", daemon=True).start()
+        threading.Thread(target=self._serve_others, name="pictures", daemon=True).start()
 
-    @property
-    def loading(self) -> bool:
-        """Whether the language model is still being loaded."""
-        return not self._ready.is_set()
-
-    def understand(self, request: Request, policy: UnifiedPolicy, answer: Answer) -> None:
-        """Have ``policy`` understand a request.
+    def understand(self, key: Hashable, request: Request, policy: UnifiedPolicy, answer: Answer) -> None:
+        """Have ``policy`` understand a request; those of a kind are taken in the order in which they come.
 
         ``answer(goal, None)`` or ``answer(None, error)`` is called in a background thread.
         """
-        (self._words if request.kind == "words" else self._others).put((request, policy, answer))
+        with self._changed:
+            (self._words if request.kind == "words" else self._others)[key] = (request, policy, answer)
+            self._changed.notify_all()
+
+    def forget(self, key: Hashable) -> None:
+        """Nobody waits for that request any more; nothing is done about it, unless it has begun."""
+        with self._changed:
+            self._words.pop(key, None)
+            self._others.pop(key, None)
 
     def _serve_words(self) -> None:
-        self._text.preload().join()
-        self._ready.set()
-        self._serve(self._words)
-
-    def _serve(self, requests: SimpleQueue[tuple[Request, UnifiedPolicy, Answer]]) -> None:
         while True:
-            request, policy, answer = requests.get()
+            self.loading = True
             try:
-                goal = request.understand(policy)
-            except Exception as error:  # whatever it is, it is this goal's, and the server goes on
-                answer(None, error)
-            else:
-                answer(goal, None)
+                self._text.encode(["warm up"])
+                self.fault = ""
+            except Exception as error:  # the library raises whatever its parts raise
+                self.fault = str(error)
+            self.loading = False
+            if self.fault:
+                self._on_fault(self.fault)
+                while self._next(self._words, TextModelError(self.fault)):
+                    pass
+                self._wait(self._words, None)
+                continue
+            while self._text.alive:
+                self._wait(self._words, LOOK)
+                self._next(self._words)
+            self._on_fault("the process with the language model is gone; it is started anew")
+
+    def _serve_others(self) -> None:
+        while True:
+            self._wait(self._others, None)
+            self._next(self._others)
+
+    def _wait(self, waiting: _Waiting, seconds: float | None) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: waiting, seconds)
+
+    def _next(self, waiting: _Waiting, refused: Exception | None = None) -> bool:
+        """Answer the first of those that wait, with ``refused`` where that is given; False where nobody waits."""
+        with self._changed:
+            if not waiting:
+                return False
+            request, policy, answer = waiting.pop(next(iter(waiting)))
+        try:
+            if refused is not None:
+                raise refused
+            goal = request.understand(policy)
+        except Exception as error:  # whatever it is, it is this goal's, and the server goes on
+            answer(None, error)
+        else:
+            answer(goal, None)
+        return True

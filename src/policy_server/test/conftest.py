@@ -55,7 +55,9 @@ class Robot:
         )
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, 10)
         self.node.create_timer(0.05, self._stream)
-        self.client = ActionClient(self.node, ExecuteTask, "execute_task")
+        # A client, too, loses the answers that its own history does not hold while it sends.
+        deep = {"goal_service_qos_profile": qos.SERVICES, "result_service_qos_profile": qos.SERVICES}
+        self.client = ActionClient(self.node, ExecuteTask, "execute_task", **deep)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.thread = threading.Thread(target=self._spin)
@@ -153,6 +155,8 @@ def start_server(ros_domain):
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
     for process in processes:
+        if process.returncode is not None:
+            continue
         try:
             process.communicate(timeout=20)
         except subprocess.TimeoutExpired:

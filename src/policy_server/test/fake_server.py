@@ -4,13 +4,13 @@ Called with ``sees`` it takes two frames, and goes where their brightness (a sha
 """
 
 import sys
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from polytask_policy import text_process
 from polytask_policy.description import Description, Pictures
 from polytask_policy.goals import Goal, UnknownGoal
 from polytask_policy_server.policy_server_node import PolicyServer
@@ -23,12 +23,30 @@ EMBODIMENT = yaml.safe_load((Path(__file__).parent / "toy.yaml").read_text())
 
 
 class SlowText:
-    """A language model that takes a while."""
+    """A language model that takes a while to load, and for ever for some sentences."""
 
-    def preload(self):
-        thread = threading.Thread(target=time.sleep, args=(float(sys.argv[1]),), daemon=True)
-        thread.start()
-        return thread
+    alive = True
+
+    def encode(self, sentences):
+        time.sleep(3600.0 if "think" in sentences else float(sys.argv[1]) if "warm up" in sentences else 0.0)
+
+
+CHILD = """
+import json, os, signal, sys
+print("{}", flush=True)
+for line in sys.stdin:
+    if "stop" in line: os.kill(os.getpid(), signal.SIGSTOP)
+    if "die" in line: os.kill(os.getpid(), signal.SIGKILL)
+    print(json.dumps({"vectors": [[0.0] * 384]}), flush=True)
+"""
+"""A language model that needs none; it stops, or dies, when it is told so."""
+
+
+def child_text():
+    """The encoder whose child that is."""
+    text_process.model_folder = Path
+    text_process.CHILD = [sys.executable, "-S", "-c", CHILD]
+    return text_process.TextProcess(loading=20.0, answering=0.5)
 
 
 class FakePolicy:
@@ -36,11 +54,12 @@ class FakePolicy:
 
     def __init__(self):
         self.description = Description("toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=EMBODIMENT)
-        self.text = SlowText()
+        self.text = child_text() if sys.argv[1] == "child" else SlowText()
 
     def goal_from_words(self, words):
         if not words.strip():
             raise UnknownGoal("the goal is empty")
+        self.text.encode([words])
         if words != "please go":
             raise UnknownGoal(f"'{words}' is like nothing taught", "go", 0.1)
         return Goal("words", np.zeros(64, np.float32), "go", 0.9)

@@ -166,6 +166,53 @@ def test_unusable_state_ends_the_goal_with_its_reason(robot, values, reason):
     assert robot.stopped()
 
 
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        {"values": [0.0, float("nan")]},
+        {"values": [0.0]},
+        {"stamp_ns": 0},
+        {"stamp_ns": 5},
+        {"stamp_ns": 4_000_000_000 * 10**9 // 2},
+    ],
+)
+def test_one_unusable_state_among_many_ends_nothing(robot, unusable):
+    handle, result = robot.ask(task="go")
+    robot.moving()
+    robot.show(**unusable)
+    robot.moving()
+    robot.moving()
+    assert not result.done()
+    handle.cancel_goal_async()
+    assert robot.outcome(result).outcome == Result.CANCELLED
+
+
+@pytest.mark.parametrize("count", [30, 100])
+@pytest.mark.parametrize("goal", [{"task": "go"}, {"task": "fly"}, {"words": "please go"}])
+def test_many_goals_at_once_are_all_answered(robot, count, goal):
+    def send():
+        return [robot.client.send_goal_async(ExecuteTask.Goal(**goal, timeout=0.3)) for _ in range(count)]
+
+    sent = robot.executor.create_task(send)
+    robot.wait_for(lambda: sent.done() and all(one.done() for one in sent.result()), 30)
+    handles = [one.result() for one in sent.result()]
+    assert all(handle.accepted for handle in handles)
+    asked = robot.executor.create_task(lambda: [handle.get_result_async() for handle in handles])
+    robot.wait_for(lambda: asked.done() and all(one.done() for one in asked.result()), 30)
+    outcomes = {one.result().result.outcome for one in asked.result()}
+    known = {Result.UNKNOWN_GOAL, Result.PREEMPTED} if goal == {"task": "fly"} else {Result.TIMED_OUT, Result.PREEMPTED}
+    assert outcomes <= known
+    assert goal == {"task": "fly"} or Result.TIMED_OUT in outcomes
+
+
+def test_answers_are_short_and_can_be_printed_whatever_the_client_sends(robot):
+    _, result = robot.ask(task="\x1b[31mred\n" + "x" * 1_000_000)
+    end = robot.outcome(result)
+    assert end.outcome == Result.UNKNOWN_GOAL
+    assert end.message.isprintable()
+    assert len(end.message) < 1100
+
+
 @pytest.mark.parametrize(("task", "reason"), [("crash", "no such joint"), ("nan", "not a finite number")])
 def test_policy_that_fails_stops_the_robot(robot, task, reason):
     _, result = robot.ask(task=task)
@@ -281,3 +328,65 @@ def test_words_wait_for_the_language_model_while_other_goals_run(start_server, m
     assert (stopped.outcome, stopped.message) == (Result.INTERNAL_ERROR, "the server was stopped")
     assert robot.stopped()
     assert "Traceback" not in process.stderr.read()
+
+
+def test_a_language_model_that_stops_or_dies_ends_the_goal_and_is_started_anew(start_server, make_robot):
+    start_server("child", load_time="child")
+    robot = make_robot("child")
+    robot.streaming = True
+    for words in ("stop", "die"):
+        asked = time.monotonic()
+        _, result = robot.ask(words=words, timeout=5.0)
+        end = robot.outcome(result)
+        assert end.outcome == Result.INTERNAL_ERROR
+        assert "not understood: the process with the text model" in end.message
+        assert time.monotonic() - asked < 5
+        handle, result = robot.ask(words="please go", timeout=5.0)
+        robot.moving()
+        handle.cancel_goal_async()
+        assert robot.outcome(result).outcome == Result.CANCELLED
+    robot.wait_for(lambda: "language model" in {v.key for v in robot.diagnostics[-1].status[0].values})
+
+
+def test_an_endless_understanding_is_given_up_and_other_goals_go_on(start_server, make_robot):
+    start_server("thinker", understanding_timeout=0.5)
+    robot = make_robot("thinker")
+    robot.streaming = True
+    _, first = robot.ask(words="think", timeout=30.0)
+    _, behind = robot.ask(words="please go")
+    for result in (first, behind):
+        end = robot.outcome(result)
+        assert end.outcome == Result.INTERNAL_ERROR
+        assert "not understood within 0.5 s" in end.message
+    handle, result = robot.ask(task="go")
+    robot.moving()
+    handle.cancel_goal_async()
+    robot.outcome(result)
+
+
+def test_the_time_of_a_goal_runs_from_when_it_moves_not_from_loading_the_language_model(start_server, make_robot):
+    process = start_server("patient", load_time=3)
+    robot = make_robot("patient")
+    robot.streaming = True
+    _, result = robot.ask(words="please go", timeout=1.0)
+    end = robot.outcome(result)
+    assert (end.outcome, end.steps >= 15) == (Result.TIMED_OUT, True)
+    assert 0.95 < end.elapsed < 1.5
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=10)[1]
+    assert output.index("loading the language model") < output.index("serving 3 tasks on 'toy'")
+
+
+def test_a_second_server_says_so_and_ends_before_it_commands_anything(start_server, make_robot):
+    start_server("twice")
+    robot = make_robot("twice")
+    robot.streaming = True
+    handle, result = robot.ask(task="go")
+    robot.moving()
+    second = start_server("twice")
+    assert "/twice/execute_task is served already, by /twice/policy_server" in second.communicate(timeout=30)[1]
+    assert second.returncode
+    robot.moving()
+    assert not result.done()
+    handle.cancel_goal_async()
+    assert robot.outcome(result).outcome == Result.CANCELLED

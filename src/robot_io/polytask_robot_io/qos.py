@@ -29,3 +29,7 @@ JOINT_STATES = _sensor_data()
 DIAGNOSTICS = _reliable()
 CLOCK = _keep_last(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 LATCHED = _keep_last(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+SERVICES = _keep_last(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+"""Of a server, its services' and those that an action is made of: a request beyond the history is never answered."""
+ACTION_SERVICES = {f"{service}_service_qos_profile": SERVICES for service in ("goal", "cancel", "result")}
+"""Arguments of an ActionServer."""

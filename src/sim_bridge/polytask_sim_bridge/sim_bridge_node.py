@@ -63,9 +63,9 @@ class SimBridgeNode(Node):
         self.pace = PACES[pace](self)
         receive = with_publisher(self.pace.on_command)
         self.create_subscription(Command, self.embodiment.command_topic, receive, qos.COMMAND)
-        self.create_service(ResetEpisode, "reset_episode", self._reset)
-        self.create_service(StepEpisode, "step_episode", self._step)
-        self.create_service(ListTasks, "list_tasks", self._list)
+        self.create_service(ResetEpisode, "reset_episode", self._reset, qos_profile=qos.SERVICES)
+        self.create_service(StepEpisode, "step_episode", self._step, qos_profile=qos.SERVICES)
+        self.create_service(ListTasks, "list_tasks", self._list, qos_profile=qos.SERVICES)
         self.pace.start()
         self.get_logger().info(f"{self.runner.episode.id} at pace {pace}, {env.control_rate:g} Hz")
 

@@ -12,9 +12,10 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.node import Node
 
 from polytask_interfaces.action import Distill, LearnTask
-from polytask_robot_io import params
+from polytask_robot_io import params, qos
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
+from polytask_robot_io.sole_server import SoleServer
 from polytask_sim_bridge.suites import SUITES
 from polytask_trainer.inputs import settings_file
 from polytask_trainer.jobs import POLYTASK, DistillJob, LearnJob
@@ -56,8 +57,9 @@ class TrainerNode(Node):
     """
 
     def __init__(self) -> None:
-        """Read the parameters. Raises ValueError for a wrong one."""
+        """Read the parameters. Raises ValueError for a wrong one, or where another node learns on request."""
         super().__init__("trainer")
+        sole = SoleServer(self, "learn_task")
         self._suite = params.declare(self, "suite", "tabletop", "suite of the tasks", choices=SUITES)
         self._through_topics = params.declare(
             self,
@@ -72,6 +74,7 @@ class TrainerNode(Node):
         self._work: Work | None = None
         self._diagnostics = NodeDiagnostics(self, self._suite)
         self._diagnostics.state(DiagnosticStatus.OK, "idle")
+        sole.wait()
         self._servers = [
             ActionServer(
                 self,
@@ -80,12 +83,14 @@ class TrainerNode(Node):
                 self._never_executed,
                 handle_accepted_callback=accepted,
                 cancel_callback=self._cancel,
+                **qos.ACTION_SERVICES,
             )
             for action, name, accepted in (
                 (LearnTask, "learn_task", self._learn),
                 (Distill, "distill", self._distill),
             )
         ]
+        sole.keep(self._diagnostics)
         where = "through the topics" if self._through_topics else "in process"
         self.get_logger().info(f"learns tasks of '{self._suite}' {where}")
 
