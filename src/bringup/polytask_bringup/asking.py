@@ -26,6 +26,7 @@ OUTCOMES: dict[int, str] = {
 FIND_SERVER = 5.0  # s to find the action server
 STOP = (signal.SIGINT, signal.SIGTERM)
 SETTLE = 0.3  # s; a server that has not yet discovered its client drops its answers
+ANSWER = 10.0  # s for the server to take the goal; what becomes of it, it says later
 CANCEL = 3.0  # s for the server to stop the motion and say so
 
 
@@ -105,10 +106,15 @@ def ask(
         while time.monotonic() < settled:
             executor.spin_once(timeout_sec=0.05)
         sending = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
-        handle = wait(sending, 10.0)
+        handle = wait(sending, ANSWER)
         if interrupted and handle is None:
             raise KeyboardInterrupt
-        if handle is None or not handle.accepted:
+        if handle is None:
+            raise AskError(
+                f"the server did not answer the goal within {ANSWER:.0f} s: is it stopped, or the goal too large "
+                "for the network?"
+            )
+        if not handle.accepted:
             raise AskError("the server did not accept the goal; its own output says why")
         result = handle.get_result_async()
         answer = wait(result)

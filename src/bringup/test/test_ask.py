@@ -124,8 +124,19 @@ def test_one_goal_at_a_time(arguments):
     assert "give one goal" in result.stderr
 
 
-def test_a_picture_that_is_none(tmp_path):
-    (tmp_path / "goal.png").write_text("not a picture")
-    result = ask("--image", str(tmp_path / "goal.png"))
-    assert result.returncode == 1
-    assert "cannot be read as a picture" in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        ([b"\xf6ffne die Schublade"], 2, "the sentence is not UTF-8 text (byte 0xf6 after 0 characters)"),
+        ([b"bitte \xe4"], 2, "(byte 0xe4 after 6 characters)"),
+        (["--task", b"t\xfcr"], 2, "the task's name is not UTF-8 text (byte 0xfc"),
+        (["--task", "go", "--namespace", b"\xe4"], 2, "the namespace is not UTF-8 text"),
+        (["--image", b"\xe4.png"], 1, r"there is no picture \udce4.png"),
+        (["--task", "go", "--namespace", "no space"], 1, "namespace"),
+    ],
+)
+def test_what_is_no_text_is_refused_in_a_sentence(arguments, status, reason):
+    result = subprocess.run([*ASK, *arguments], capture_output=True, text=True, timeout=60)
+    assert result.returncode == status
+    assert reason in result.stderr
+    assert "Traceback" not in result.stderr

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from polytask_bringup.commands.common import console, errors, fail, reporting
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from polytask_interfaces.action import ExecuteTask
 
 
@@ -33,7 +31,12 @@ def ask(
     given = [bool(words), image is not None, bool(task)]
     if sum(given) != 1:
         fail("give one goal: a sentence, --image FILE or --task NAME" + (", not several" if sum(given) else ""), 2)
-    picture = read_picture(image) if image is not None else None
+    for what, text in (("sentence", words), ("task's name", task), ("namespace", namespace)):
+        _require_text(what, text)
+    from polytask_bringup.goal_picture import PictureError, read_picture
+
+    with reporting(PictureError):
+        picture = read_picture(image) if image is not None else None
 
     from polytask_bringup.asking import OUTCOMES, AskError, goal_message
     from polytask_bringup.asking import ask as send
@@ -41,13 +44,15 @@ def ask(
     with reporting(AskError), console.status("looking for the policy server") as status:
 
         def show(feedback: ExecuteTask.Feedback) -> None:
-            understood = f"{feedback.understood_task} (similarity {feedback.similarity:.2f})"
+            understood = f"{escape(feedback.understood_task)} (similarity {feedback.similarity:.2f})"
             status.update(f"{understood}: step {feedback.step}, {feedback.elapsed:.1f} s — Ctrl-C cancels")
 
         result = send(goal_message(words, picture, task, timeout), namespace=namespace, on_feedback=show)
     outcome = OUTCOMES.get(result.outcome, str(result.outcome))
     succeeded = outcome == "SUCCEEDED"
-    understood = f"{result.understood_task} (similarity {result.similarity:.2f}), " if result.understood_task else ""
+    understood = (
+        f"{escape(result.understood_task)} (similarity {result.similarity:.2f}), " if result.understood_task else ""
+    )
     sink = console if succeeded else errors
     sink.print(
         f"[{'green' if succeeded else 'red'}]{outcome}[/] {understood}{result.steps} steps, {result.elapsed:.1f} s"
@@ -58,18 +63,17 @@ def ask(
         raise typer.Exit(130 if outcome == "CANCELLED" else 1)
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Pixels of a picture file, uint8 (H, W, 3), RGB; ends the command when it cannot be read."""
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
+def _require_text(what: str, text: str) -> None:
+    """End the command for text that is not UTF-8, as a terminal with another encoding gives it."""
     try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"), dtype=np.uint8)
-    except FileNotFoundError:
-        fail(f"there is no picture {path}")
-    except (UnidentifiedImageError, OSError) as error:
-        fail(f"{path} cannot be read as a picture: {error}")
+        text.encode()
+    except UnicodeEncodeError as error:
+        byte = ord(text[error.start]) - 0xDC00  # as Python keeps a byte that it cannot read
+        fail(
+            f"the {what} is not UTF-8 text (byte 0x{byte:02x} after {error.start} characters): has the terminal "
+            "another encoding?",
+            2,
+        )
 
 
 def register(app: typer.Typer) -> None:
