@@ -384,7 +384,7 @@ def test_a_second_server_says_so_and_ends_before_it_commands_anything(start_serv
     handle, result = robot.ask(task="go")
     robot.moving()
     second = start_server("twice")
-    assert "/twice/execute_task is served already, by /twice/policy_server" in second.communicate(timeout=30)[1]
+    assert "/twice/execute_task is served already, by /twice/policy_server" in second.communicate(timeout=120)[1]
     assert second.returncode
     robot.moving()
     assert not result.done()
