@@ -24,6 +24,7 @@ from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
 from polytask_trainer.agents.bc import pairs, state_scales
 from polytask_trainer.agents.ddpg import DDPG
+from polytask_trainer.agents.written_out import WrittenOut
 from polytask_trainer.cloning import Shown, checked, clone_actor, units
 from polytask_trainer.config import LearnConfig
 from polytask_trainer.episodes import Demonstration, Rollout, rollout, sound_part
@@ -137,7 +138,8 @@ class Learner:
         self.matching = self._matching_reward()
         actor, rehearse = self._clone()
         generator = torch.Generator().manual_seed(config.seed)
-        agent = DDPG(actor, pairs(self._imitated()), config.agent, generator, rehearse)
+        kind = WrittenOut if rehearse is None else DDPG
+        agent = kind(actor, pairs(self._imitated()), config.agent, generator, rehearse)
         sizes = (actor.state_size, actor.action_size)
         return agent, Replay(config.steps + self.horizon, *sizes, config.agent.n_step, config.agent.gamma)
 

@@ -35,11 +35,11 @@ class Replay:
         """``capacity`` counts agent steps; a full buffer refuses more."""
         self.n_step, self.gamma = n_step, gamma
         self.size = 0
-        self._states = torch.zeros(capacity, state_size)
-        self._next_states = torch.zeros(capacity, state_size)
-        self._actions = torch.zeros(capacity, action_size)
-        self._rewards = torch.zeros(capacity)
-        self._discounts = torch.zeros(capacity)
+        self._sizes = (state_size, state_size, action_size, 1, 1)
+        self._rows = torch.zeros(capacity, sum(self._sizes))  # a transition each, so that one is read in one place
+        parts = self._rows.split(self._sizes, dim=1)
+        self._states, self._next_states, self._actions = parts[:3]
+        self._rewards, self._discounts = parts[3][:, 0], parts[4][:, 0]
 
     @property
     def capacity(self) -> int:
@@ -68,13 +68,8 @@ class Replay:
     def sample(self, batch_size: int, generator: torch.Generator) -> Batch:
         """Draw ``batch_size`` transitions uniformly, with replacement."""
         index = torch.randint(self.size, (batch_size,), generator=generator)
-        return Batch(
-            self._states[index],
-            self._actions[index],
-            self._rewards[index],
-            self._discounts[index],
-            self._next_states[index],
-        )
+        state, next_state, action, reward, discount = self._rows.index_select(0, index).split(self._sizes, dim=1)
+        return Batch(state, action, reward[:, 0], discount[:, 0], next_state)
 
     def states(self) -> NDArray[np.float32]:
         """All visited states float32 (N, n), one per step, for distillation."""
