@@ -65,6 +65,8 @@ class ToyRobot:
         """Called with each message before it is sent."""
         self.noise: dict[int, Sequence[bytes]] = {}
         """Bytes that are sent on every topic beside the messages, by step."""
+        self.after_step: Callable[[int], None] = lambda step: None
+        """Called after each step that was published."""
         self.actions = ActionClient(self.node, RecordEpisodes, "record_episodes")
         self._parameters = AsyncParameterClient(self.node, "demo_recorder")
         self.feedback: list[Any] = []
@@ -129,6 +131,7 @@ class ToyRobot:
                     self._publishers["/command"].publish(noise)
             stamps.append(self._ns)
             self.published = self._ns
+            self.after_step(step)
             if pause:
                 time.sleep(pause)
         return stamps
