@@ -18,7 +18,8 @@ from rclpy.parameter_client import AsyncParameterClient
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.keyboard_teleop_node import KeyboardDriver
 from polytask_demo_recorder.request import CANCELLED, SUCCEEDED
-from polytask_demo_recorder.session import HEARING, UNUSABLE
+from polytask_demo_recorder.surroundings import HEARING
+from polytask_demo_recorder.tally import UNUSABLE
 from polytask_interfaces.action import RecordEpisodes
 from polytask_interfaces.msg import EpisodeStatus
 from polytask_interfaces.srv import ResetEpisode

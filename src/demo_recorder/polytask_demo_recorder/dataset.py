@@ -99,14 +99,16 @@ def read_episode(path: Path | str, cameras: bool = False) -> Episode:
     )
 
 
-def check_episode(path: Path, cameras: bool) -> tuple[str, ...]:
-    """Whether :func:`read_episode` would take a file, without keeping its pictures; gives the remarks.
+def check_episode(path: Path) -> tuple[str, ...]:
+    """Whether :func:`read_episode` would take a file, with pictures where it was recorded with cameras; its remarks.
+
+    Pictures are read, but not kept.
 
     Raises:
-        DatasetError: it would not.
+        DatasetError: it would not take it.
     """
-    info, recorded = collect(path, cameras, keep_pictures=False)
-    return judge(path, info, recorded, cameras)[1]
+    info, recorded = collect(path, None, keep_pictures=False)
+    return judge(path, info, recorded, info.has_cameras)[1]
 
 
 def read_dataset(

@@ -55,6 +55,11 @@ class EpisodeInfo:
     missing: Mapping[str, int] = field(default_factory=dict)
     """How many messages were lost, by relative topic; topics that lost none are left out."""
 
+    @property
+    def has_cameras(self) -> bool:
+        """Whether cameras were recorded."""
+        return any(camera.topic in self.topics for camera in self.embodiment.cameras)
+
     def with_end(self, outcome: str, message: str, missing: Mapping[str, int]) -> EpisodeInfo:
         """The same episode, ended."""
         return dataclasses.replace(self, outcome=outcome, message=message, missing=dict(missing))

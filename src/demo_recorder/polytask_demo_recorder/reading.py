@@ -24,8 +24,8 @@ RATE_TOLERANCE = 0.2
 """Relative difference allowed between the declared control rate and the one found in the stamps."""
 
 
-def collect(path: Path, cameras: bool, keep_pictures: bool = True) -> tuple[EpisodeInfo, Recorded]:
-    """A recording's description, and what its messages amount to. Raises DatasetError."""
+def collect(path: Path, cameras: bool | None, keep_pictures: bool = True) -> tuple[EpisodeInfo, Recorded]:
+    """A recording's description, and what its messages amount to; ``cameras`` None: as recorded. DatasetError."""
     info: EpisodeInfo | None = None
     collector: Collector | None = None
     relative: Mapping[str, str] = {}
@@ -38,8 +38,9 @@ def collect(path: Path, cameras: bool, keep_pictures: bool = True) -> tuple[Epis
             elif record.name in (BEGIN_RECORD, RECORD):
                 info = EpisodeInfo.from_record(record.metadata)
                 if collector is None:
-                    relative = _wanted(info, cameras)
-                    collector = Collector(info.embodiment, cameras, keep_pictures)
+                    seen = info.has_cameras if cameras is None else cameras
+                    relative = _wanted(info, seen)
+                    collector = Collector(info.embodiment, seen, keep_pictures)
             if collector is None:
                 continue  # another program put the description behind the messages
             for raw in early:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,26 +14,21 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 
 from polytask_demo_recorder.errors import RecordingError
+from polytask_demo_recorder.hearing import Hearing
 from polytask_demo_recorder.recovery import Recovery
 from polytask_demo_recorder.request import CANCELLED, REFUSED, SUCCEEDED, End, checked_request
-from polytask_demo_recorder.session import UNUSABLE, Session
-from polytask_demo_recorder.take import Heard
-from polytask_demo_recorder.topics import recorded_topics
+from polytask_demo_recorder.session import Session
+from polytask_demo_recorder.tally import UNUSABLE
 from polytask_demo_recorder.writer import Discarded, EpisodeWriter, Kept
 from polytask_interfaces.action import RecordEpisodes
-from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_interfaces.srv import ListTasks
 from polytask_robot_io import qos
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
-from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.params import declare
-from polytask_robot_io.serialised import header_stamp, read_message
-from polytask_robot_io.stamps import to_ns
 from polytask_robot_io.text import printable
 
 if TYPE_CHECKING:
@@ -76,20 +70,7 @@ class DemoRecorder(Node):
         self._writer.recover(self._dataset)
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
         self._recorded = self._discarded = 0
-        self._clock = self.get_clock()
-        self._steady_to_ros = 0
-        self._topics: dict[str, tuple[str, str]] = {}
-        self._listens: dict[str, Subscription] = {}
-        self._declared = {entry.topic for entry in self._embodiment.state}
-        self._declared |= {camera.topic for camera in self._embodiment.cameras if cameras}
-        for topic in recorded_topics(self._embodiment, cameras):
-            name = self.resolve_topic_name(topic.name)
-            self._topics[topic.name] = (name, topic.type_name)
-            receive = {Command: self._on_command, EpisodeStatus: self._on_status}.get(
-                topic.kind, partial(self._on_message, topic.name)
-            )
-            subscription = self.create_subscription(topic.kind, topic.name, receive, topic.qos, raw=True)
-            self._listens[topic.name] = subscription
+        self._hearing = Hearing(self, self._embodiment, cameras, self._refuse)
         self._tasks = self.create_client(ListTasks, "list_tasks")
         self._asked = False
         self._sentences: dict[str, tuple[str, ...]] = {}
@@ -120,48 +101,8 @@ class DemoRecorder(Node):
 
     # Topics --------------------------------------------------------------------------------------------------------
 
-    def _heard(self, topic: str, data: bytes) -> Heard:
-        """Raises BadMessage for bytes without a stamp."""
-        stamp_ns = header_stamp(topic, data)
-        return Heard(topic, stamp_ns, stamp_ns, self._now_ns(), data)
-
-    def _now_ns(self) -> int:
-        """The node's clock; as it would go on by itself when somebody sets the machine's."""
-        if self._clock.ros_time_is_active:
-            return self._clock.now().nanoseconds
-        return time.monotonic_ns() + self._steady_to_ros
-
-    def _refuse(self, topic: str, error: BadMessage) -> None:
-        reason = str(error).removeprefix(f"{topic}: ")
+    def _refuse(self, topic: str, reason: str) -> None:
         self._diagnostics.drop(f"{topic} refused", reason)
-        if self._session is not None:
-            self._session.refuse(topic, reason)
-
-    def _on_message(self, topic: str, data: bytes) -> None:
-        if self._session is not None:
-            try:
-                self._session.hear(self._heard(topic, data), time.monotonic())
-            except BadMessage as error:
-                self._refuse(topic, error)
-
-    def _on_command(self, data: bytes) -> None:
-        topic = self._embodiment.command_topic
-        if self._session is not None:
-            try:
-                command = read_message(topic, data, Command)
-                stamp_ns = to_ns(command.header.stamp)
-                heard = Heard(topic, stamp_ns, stamp_ns, self._now_ns(), data)
-                self._session.hear_command(heard, to_ns(command.observation_stamp), time.monotonic())
-            except BadMessage as error:
-                self._refuse(topic, error)
-
-    def _on_status(self, data: bytes) -> None:
-        if self._session is not None:
-            try:
-                status = read_message("episode", data, EpisodeStatus)
-                self._session.hear_status(self._heard("episode", data), status, time.monotonic())
-            except BadMessage as error:
-                self._refuse("episode", error)
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
         (_, action), (since_name, since) = self._serves
@@ -174,25 +115,6 @@ class DemoRecorder(Node):
                     f"error: another recorder serves {action} already: {printable(status.name)}; use that "
                     "one, end it, or start this one in a namespace or ROS_DOMAIN_ID of its own"
                 )
-
-    def _unheard(self) -> list[str]:
-        """Names of declared topics whose publisher is not there yet."""
-        return [self._topics[topic][0] for topic in sorted(self._declared) if not self._hears(topic)]
-
-    def _hears(self, topic: str) -> bool:
-        subscription = self._listens[topic]
-        if hasattr(subscription, "get_publisher_count"):  # jazzy's has it not
-            return bool(subscription.get_publisher_count())
-        return self._published(topic) > 0
-
-    def _published(self, topic: str) -> int:
-        """How many publishers of a topic are there, whether they are heard or not."""
-        return self.count_publishers(self._topics[topic][0])
-
-    def _rivals(self) -> list[str]:
-        """Nodes that publish ``episode``, where there are several."""
-        found = self.get_publishers_info_by_topic(self._topics["episode"][0])
-        return sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found) if len(found) > 1 else []
 
     # Goals ---------------------------------------------------------------------------------------------------------
 
@@ -208,14 +130,14 @@ class DemoRecorder(Node):
         self._session = Session(
             request,
             self._embodiment,
-            self._topics,
+            self._hearing.topics,
             self._writer,
-            lambda: self._published("episode") > 0,
+            lambda: self._hearing.published("episode") > 0,
             time.monotonic(),
-            self._unheard,
-            self._rivals,
+            self._hearing.unheard,
+            self._hearing.rivals,
         )
-        self._steady_to_ros = self._clock.now().nanoseconds - time.monotonic_ns()
+        self._hearing.start(self._session)
         self._handle, self._told, self._accepted_at = handle, 0.0, time.monotonic()
         self._session.sentences = self._sentences
         self._asked = False  # the simulator may be another one than at the last goal
@@ -260,7 +182,7 @@ class DemoRecorder(Node):
         session.check(now)
         self._tell(session, handle, now)
         if session.end is not None:
-            self._session = self._handle = None
+            self._session = self._handle = self._hearing.session = None
             self._recorded += len(session.files)
             self._discarded += session.discarded
             self._show(None)
@@ -288,17 +210,16 @@ class DemoRecorder(Node):
         if self._told:
             return True
         if not session.ready:
-            waiting = ", ".join(self._unheard())
+            waiting = ", ".join(self._hearing.unheard())
             self._diagnostics.state(DiagnosticStatus.WARN, f"nobody to be heard on {waiting}")
             self.get_logger().warning(f"nobody to be heard on {waiting}", throttle_duration_sec=5.0)
             return False
-        settling = now - self._accepted_at < SETTLING
-        if settling and any(not self._hears(topic) and self._published(topic) for topic in self._listens):
+        if now - self._accepted_at < SETTLING and not self._hearing.hears_all():
             return False
         self._diagnostics.state(DiagnosticStatus.OK, f"recording {session.task}")
-        if not self._published(self._embodiment.command_topic):
-            topic = self._topics[self._embodiment.command_topic][0]
-            self.get_logger().warning(f"nobody publishes {topic} yet; an episode without commands is discarded")
+        if not self._hearing.published(self._embodiment.command_topic):
+            name = self._hearing.topics[self._embodiment.command_topic][0]
+            self.get_logger().warning(f"nobody publishes {name} yet; an episode without commands is discarded")
         return True
 
     def _show(self, session: Session | None) -> None:

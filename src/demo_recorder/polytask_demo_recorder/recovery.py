@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from polytask_demo_recorder.dataset import check_episode
 from polytask_demo_recorder.episode_file import CHANNEL_METADATA, fsync_folder, publish, start_mcap
 from polytask_demo_recorder.episode_info import ABORTED, BEGIN_RECORD, RECORD, EpisodeInfo
-from polytask_demo_recorder.errors import RecordingError
+from polytask_demo_recorder.errors import DatasetError, RecordingError
 from polytask_demo_recorder.folder import PART, part_files, recovered_path, whole_path
 from polytask_demo_recorder.records import Damaged, RawMessage, is_ours, read_records
 
@@ -67,39 +68,42 @@ def recover(dataset: Path) -> list[Recovery]:
 
 
 def _recover(part: Path) -> Recovery:
+    try:
+        check_episode(part)
+    except DatasetError as error:
+        why = str(error).removeprefix(f"{part}: ")
+    else:  # killed between the last byte and the new name
+        target = whole_path(part)
+        publish(part, target)
+        fsync_folder(part.parent)
+        return Recovery(part, target, 0)
     temporary = part.with_name(part.name.removesuffix(PART) + TEMPORARY)
     if is_ours(temporary):  # a recovery that was interrupted
         temporary.unlink()
     stream = temporary.open("xb")
     try:
         with stream:
-            messages, complete = _copy(part, stream)
+            messages = _copy(part, stream, why)
             stream.flush()
             os.fsync(stream.fileno())
-        if complete:
-            # Killed between the last byte and the new name.
-            target: Path | None = whole_path(part)
-            publish(part, whole_path(part))
-        else:
-            target = recovered_path(part) if messages else None
-            if target is not None:
-                publish(temporary, target)
-            part.unlink()
+        saved = recovered_path(part) if messages else None
+        if saved is not None:
+            publish(temporary, saved)
+        part.unlink()
         fsync_folder(part.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-    return Recovery(part, target, messages)
+    return Recovery(part, saved, messages)
 
 
-def _copy(part: Path, stream: BinaryIO) -> tuple[int, bool]:
-    """Copy what can be read of a part file into a proper MCAP file; how many messages, and whether it was complete."""
+def _copy(part: Path, stream: BinaryIO, why: str) -> int:
+    """Copy what can be read of a part file into a proper MCAP file, marked as aborted; gives how many messages."""
     writer = start_mcap(stream)
     info: EpisodeInfo | None = None
     channels: dict[str, int] = {}
     counts: dict[str, int] = {}
-    ended, damage = False, "nothing is missing"
-    try:
+    with contextlib.suppress(Damaged):
         for record in read_records(part):
             if isinstance(record, RawMessage):
                 if not record.ros:
@@ -116,14 +120,10 @@ def _copy(part: Path, stream: BinaryIO) -> tuple[int, bool]:
             elif record.name == BEGIN_RECORD:
                 info = EpisodeInfo.from_record(record.metadata)
                 writer.add_metadata(BEGIN_RECORD, record.metadata)
-            elif record.name == RECORD:
-                ended = True
-    except Damaged as error:
-        ended, damage = False, str(error)
     if info is not None:
-        message = f"the recorder was interrupted; recovered afterwards: {damage}"
+        message = f"the recorder was interrupted; recovered afterwards: {why}"
         writer.add_metadata(RECORD, info.with_end(ABORTED, message, info.missing).to_record())
     elif counts:
         raise RecordingError("it holds messages but no description of the episode")
     writer.finish()
-    return sum(counts.values()), ended
+    return sum(counts.values())

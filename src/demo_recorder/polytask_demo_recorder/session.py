@@ -11,7 +11,9 @@ from typing import Any
 from polytask_demo_recorder.episode_info import ABORTED, FAULT, SUCCESS, TIME_LIMIT, UNJUDGED, EpisodeInfo
 from polytask_demo_recorder.folder import task_folder
 from polytask_demo_recorder.request import CANCELLED, INTERNAL_ERROR, REFUSED, SUCCEEDED, TIMED_OUT, End, Request
+from polytask_demo_recorder.surroundings import Surroundings
 from polytask_demo_recorder.take import Heard, Take
+from polytask_demo_recorder.tally import Tally
 from polytask_demo_recorder.writer import Discarded, EpisodeWriter, Event, Failed, Kept
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.text import printable
@@ -20,14 +22,8 @@ OUTCOME_OF_WHY = {1: SUCCESS, 2: TIME_LIMIT, 3: ABORTED, 4: FAULT}
 """EpisodeStatus.why in words."""
 JUDGE_WAIT = 1.0
 """Seconds without any publisher of ``episode`` after which the robot is taken for one that reports no success."""
-COULD_NOT_BE_USED = "could not be used and were discarded"
-"""Words of the result where episodes could not have been read."""
-UNUSABLE = "episodes that could not be used"
-"""Name in the diagnostics of their count; the last reason stands beside it."""
-HEARING = 15.0
-"""Seconds within which all declared topics must have a publisher."""
-REMARKS = 10
-"""Remarks on episodes, and names of other tasks, that are kept to be told at the end: the last ones."""
+OTHERS = 10
+"""Names of other tasks that are kept to be told at the end."""
 EARLY = 64
 """Messages kept between episodes: an episode's first ones may arrive before the status that announces it."""
 
@@ -55,8 +51,8 @@ class Session:
             writer: what writes.
             has_judge: whether anybody publishes a status.
             now: s of a steady clock.
-            unheard: names of topics without which no episode can be recorded, and whose publisher is not there.
-            rivals: names of the nodes that publish what one simulation alone may publish, where there are several.
+            unheard: see :class:`Surroundings`.
+            rivals: likewise.
         """
         self._request = request
         self._embodiment = embodiment
@@ -75,26 +71,14 @@ class Session:
         self._last_id = ""
         self._state_topics = {entry.topic for entry in embodiment.state}
         self._seen_state = False
-        self._unheard = unheard
-        self._rivals = rivals
-        self._doubtful = False
-        self._step = 0
-        self._ids: deque[str] = deque(maxlen=EARLY)
+        self._surroundings = Surroundings(unheard, rivals)
         self._cameras = any(camera.topic in topics for camera in embodiment.cameras)
         self._other_tasks: list[str] = []
         self._refused: dict[str, tuple[int, str]] = {}
-        self._missing: deque[str] = deque(maxlen=REMARKS)
-        self._remarks: deque[str] = deque(maxlen=REMARKS)
-        self._unusable = 0
-        self._why_unusable = ""
+        self._tally = Tally()
         self._final: End | None = None
-        self.files: list[Path] = []
-        self.discarded = 0
-        """Attempts that failed or could not be read, and were thrown away; what was broken off is not among them."""
         self.reason = ""
         """Why the last attempt could not be used; empty where it merely failed, or was kept."""
-        self.ready = False
-        """Whether everything is heard without which no episode can be recorded."""
         self.end: End | None = None
         """Set when the goal is over and the disk has it all."""
 
@@ -102,6 +86,21 @@ class Session:
     def task(self) -> str:
         """What is shown; empty while that is not known."""
         return self._task
+
+    @property
+    def files(self) -> list[Path]:
+        """What was recorded."""
+        return self._tally.files
+
+    @property
+    def discarded(self) -> int:
+        """Attempts that failed or could not be used, and were thrown away; what was broken off is not among them."""
+        return self._tally.failed + self._tally.unusable
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is heard without which no episode can be recorded."""
+        return self._surroundings.ready
 
     @property
     def messages(self) -> int:
@@ -132,7 +131,7 @@ class Session:
     def hear_status(self, heard: Heard, status: Any, now: float) -> None:
         """An EpisodeStatus: ends and begins episodes."""
         self._judged = True
-        self._compare(status)
+        self._surroundings.hear_status(status)
         take = self._take
         if take is not None and not take.ending and status.episode_id != take.info.episode_id:
             self._finish(ABORTED, "another episode began before this one ended", now)
@@ -150,24 +149,12 @@ class Session:
         if take is not None and status.ended and not take.ending:
             take.end(heard.stamp_ns, OUTCOME_OF_WHY.get(status.why, FAULT), status.message, now)
 
-    def _compare(self, status: Any) -> None:
-        """Notice what no single simulation does: an episode that was over goes on, or one goes back."""
-        if self._ids and status.episode_id == self._ids[-1]:
-            self._doubtful |= status.step < self._step
-        else:
-            self._doubtful |= status.episode_id in self._ids
-            self._ids.append(status.episode_id)
-        self._step = int(status.step)
-
     def check(self, now: float) -> None:
         """To be called often: time limits, and what the disk has to say."""
-        if self._final is None and not self.ready:
-            self._look_for_topics(now)
-        if self._final is None and self._doubtful and (rivals := self._rivals()):
-            reason = (
-                f"{len(rivals)} nodes publish what one alone may: {', '.join(rivals)}; end the one that was forgotten"
-            )
-            self._stop(End(REFUSED, f"{reason}, or use another ROS_DOMAIN_ID"), now)
+        if self._final is None:
+            trouble = self._surroundings.trouble(now - self._began, self._request.timeout, self._cameras)
+            if trouble is not None:
+                self._stop(trouble, now)
         if self._take is not None and self._take.complete(now):
             self._finish("", "", now)
         if self._judged is None and now - self._began > JUDGE_WAIT and not self._has_judge():
@@ -178,36 +165,18 @@ class Session:
             self._out_of_time(now)
         self._conclude()
 
-    def _look_for_topics(self, now: float) -> None:
-        missing = self._unheard()
-        self.ready = not missing
-        limit = min(HEARING, self._request.timeout)
-        if missing and now - self._began > limit:
-            names = ", ".join(missing)
-            reason = (
-                f"nobody to be heard on {names} within {limit:g} s, which the embodiment declares; start its driver"
-            )
-            camera = ", or the recorder with cameras:=false" if self._cameras else ""
-            self._stop(End(TIMED_OUT, f"{reason}{camera}"), now)
-
     def handle(self, event: Event) -> None:
         """What the writer reports."""
         if isinstance(event, Kept | Discarded):
-            self._closing -= 1
+            self._closing = max(0, self._closing - 1)
             self._closing_messages = 0
         if isinstance(event, Kept):
-            self.files.append(event.path)
+            self._tally.keep(event)
             self.reason = ""
-            if event.info.missing:
-                lost = ", ".join(f"{topic} {count}" for topic, count in event.info.missing.items())
-                self._missing.append(f"{event.path.name}: {lost}")
-            if event.remarks:
-                self._remarks.append(f"{event.path.name}: {'; '.join(event.remarks)}")
         elif isinstance(event, Discarded) and event.reason:
             self._decided -= 1
-            self._unusable += 1
-            self.discarded += 1
-            self.reason = self._why_unusable = event.reason
+            self._tally.refuse(event.reason)
+            self.reason = event.reason
         elif isinstance(event, Failed):
             self._take, self._closing, self._closing_messages = None, 0, 0
             self._final = End(INTERNAL_ERROR, event.reason)
@@ -231,7 +200,7 @@ class Session:
         if not self._task:
             self._task = status.task
         if status.task != self._task:
-            if status.task not in self._other_tasks and len(self._other_tasks) < REMARKS:
+            if status.task not in self._other_tasks and len(self._other_tasks) < OTHERS:
                 self._other_tasks.append(printable(status.task, 60))
             return False
         return bool(status.step == 0)  # of one that is under way, the beginning is lost
@@ -264,12 +233,12 @@ class Session:
         info = replace(take.final(outcome, message), instructions=self._instructions())
         # What was broken off is no attempt at the task; it is never kept.
         keep = info.outcome in (SUCCESS, UNJUDGED) or (self._request.keep_failures and info.outcome != ABORTED)
-        self._writer.close(info if keep else None, self._cameras, self._said())
+        self._writer.close(info if keep else None, self._said())
         self._closing += 1
         self._closing_messages = take.messages
         self._decided += keep
         if not keep and info.outcome != ABORTED:
-            self.discarded += 1
+            self._tally.failed += 1
             self.reason = ""
         self._last_id = info.episode_id
         self._waiting_since = now
@@ -306,21 +275,7 @@ class Session:
             if len(self.files) < self._request.episodes:
                 return
             self._final = End(SUCCEEDED, "")
-        done = f"{len(self.files)} of {self._request.episodes} episodes recorded"
-        parts = [self._final.message, done]
-        if self.files:
-            parts[-1] += f" in {self.files[0].parent}"
-        if failed := self.discarded - self._unusable:
-            parts.append(f"{failed} failed and were discarded")
-        if self._unusable:
-            parts.append(
-                f"{self._unusable} could not be used and were discarded, the last because: {self._why_unusable}"
-            )
-        if self._missing:
-            parts.append(f"messages are missing: {'; '.join(self._missing)}")
-        if self._remarks:
-            parts.append(f"remarks: {'; '.join(self._remarks)}")
-        self.end = End(self._final.outcome, "; ".join(part for part in parts if part))
+        self.end = self._tally.tell(self._final, self._request.episodes)
 
     def _said(self) -> tuple[str, ...]:
         """What was dropped before it was written, in words."""

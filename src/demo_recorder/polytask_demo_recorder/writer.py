@@ -1,4 +1,4 @@
-"""The thread that writes episodes, so that a slow disk stalls nobody who listens to topics."""
+"""The threads that write episodes and read them back, so that a slow disk stalls nobody who listens to topics."""
 
 from __future__ import annotations
 
@@ -62,7 +62,6 @@ class _Open:
 @dataclass(frozen=True)
 class _Close:
     info: EpisodeInfo | None
-    cameras: bool
     dropped: tuple[str, ...]
 
 
@@ -76,7 +75,7 @@ _STOP = object()
 
 
 class EpisodeWriter:
-    """Does what it is told in order, in a thread of its own. No method waits for the disk but :meth:`stop`."""
+    """Does what it is told in order, in threads of its own. No method waits for the disk but :meth:`stop`."""
 
     def __init__(self, backlog: int = BACKLOG) -> None:
         """``backlog``: see :data:`BACKLOG`."""
@@ -93,6 +92,9 @@ class EpisodeWriter:
         self.slowest_check = 0.0
         """Seconds the slowest reading back took."""
         self._thread = threading.Thread(target=self._run, name="episode_writer", daemon=True)
+        self._complete: queue.SimpleQueue[tuple[EpisodeFile, EpisodeInfo, tuple[str, ...]] | None] = queue.SimpleQueue()
+        self._judging = threading.Thread(target=self._judge, name="episode_judge", daemon=True)
+        self._judging.start()
         self._thread.start()
 
     @property
@@ -117,13 +119,13 @@ class EpisodeWriter:
         self._orders.put((topic, log_time, publish_time, data))
         return True
 
-    def close(self, info: EpisodeInfo | None, cameras: bool = False, dropped: tuple[str, ...] = ()) -> None:
+    def close(self, info: EpisodeInfo | None, dropped: tuple[str, ...] = ()) -> None:
         """Complete the episode with its final description, or discard it (``None``).
 
-        The complete file is read back; one that the reader refuses (``cameras``: with its pictures) is discarded.
-        ``dropped``: what was not even written, in words, to be told beside the reader's remarks.
+        The complete file is read back; one that the reader refuses is discarded. ``dropped``: what was not even
+        written, in words, to be told beside the reader's remarks.
         """
-        self._orders.put(_Close(info, cameras, dropped))
+        self._orders.put(_Close(info, dropped))
 
     def events(self) -> list[Event]:
         """What has happened since the last call."""
@@ -135,9 +137,11 @@ class EpisodeWriter:
                 return found
 
     def stop(self, timeout: float = 3.0) -> None:
-        """Write what waits and end the thread; at most ``timeout`` seconds. An open episode is left to be recovered."""
+        """Write what waits, read it back, and end; at most ``timeout`` seconds. The rest is left to be recovered."""
+        until = time.monotonic() + timeout
         self._orders.put(_STOP)
-        self._thread.join(timeout)
+        for thread in (self._thread, self._judging):
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _run(self) -> None:
         due = 0.0
@@ -164,6 +168,7 @@ class EpisodeWriter:
                 self._fail(error)
         if self._file is not None:
             self._file.abandon()
+        self._complete.put(None)
 
     def _do(self, order: object) -> None:
         if isinstance(order, tuple):
@@ -188,21 +193,30 @@ class EpisodeWriter:
     def _close(self, order: _Close) -> None:
         if self._file is None:
             return  # it failed; that has been reported
-        event: Event = Discarded()
+        file, self._file = self._file, None
         if order.info is None:
-            self._file.discard()
+            file.discard()
+            self._events.put(Discarded())
         else:
-            self._file.complete(order.info)
+            file.complete(order.info)
+            self._complete.put((file, order.info, order.dropped))
+
+    def _judge(self) -> None:
+        """Read back what is complete, so that the next episode need not wait for it."""
+        while (found := self._complete.get()) is not None:
+            file, info, dropped = found
             began = time.monotonic()
             try:
-                remarks = check_episode(self._file.path, order.cameras)
-                event = Kept(self._file.keep(), order.info, (*order.dropped, *remarks))
+                remarks = check_episode(file.path)
+                event: Event = Kept(file.keep(), info, (*dropped, *remarks))
             except DatasetError as error:
-                self._file.discard()
-                event = Discarded("; ".join([str(error).removeprefix(f"{self._file.path}: "), *order.dropped]))
+                file.discard()
+                event = Discarded("; ".join([str(error).removeprefix(f"{file.path}: "), *dropped]))
+            except Exception as error:  # of the disk; the next start tries again
+                file.abandon()
+                event = Discarded(f"{file.path} could not be read back: {error!r}")
             self.slowest_check = max(self.slowest_check, time.monotonic() - began)
-        self._file = None
-        self._events.put(event)
+            self._events.put(event)
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, OSError):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from rclpy.serialization import serialize_message
 from toy_episodes import (
     PERIOD,
     START,
     TOY,
-    TYPES,
     episode_messages,
-    info,
     observation_messages,
     stamp,
     toy,
@@ -26,7 +21,6 @@ from toy_episodes import (
 )
 
 from polytask_demo_recorder.dataset import DatasetError, read_dataset, read_episode
-from polytask_demo_recorder.episode_file import EpisodeFile
 from polytask_robot_io.commands import command_message
 
 
@@ -96,29 +90,6 @@ def test_missing_pictures(tmp_path: Path) -> None:
         read_episode(write_episode(tmp_path, messages=episode_messages(5, cameras=False)), cameras=True)
 
 
-def test_dataset_in_order_and_by_task(tmp_path: Path) -> None:
-    write_episode(tmp_path / "push", 5)
-    write_episode(tmp_path / "push", 6)
-    write_episode(tmp_path / "push", 9, outcome="time_limit")
-    write_episode(tmp_path / "pull", 7, task="pull")
-    (tmp_path / "push" / "notes.txt").touch()
-    assert [len(episode.action) for episode in read_dataset(tmp_path)] == [7, 5, 6]
-    assert [len(episode.action) for episode in read_dataset(tmp_path, "push")] == [5, 6]
-    assert [len(episode.action) for episode in read_dataset(tmp_path / "push", failures=True)] == [5, 6, 9]
-
-
-def test_empty_or_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no such folder"):
-        read_dataset(tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match=r"no demonstration; record some"):
-        read_dataset(tmp_path)
-    write_episode(tmp_path / "push", 3, outcome="time_limit")
-    with pytest.raises(DatasetError, match="its 1 episodes of task 'push' failed"):
-        read_dataset(tmp_path, "push")
-    with pytest.raises(DatasetError, match="it holds episodes of push"):
-        read_dataset(tmp_path, "pull")
-
-
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
@@ -174,146 +145,6 @@ def test_truncated_file(tmp_path: Path) -> None:
     path.write_bytes(b"\0" * 1000)
     with pytest.raises(DatasetError, match="cut short or damaged"):
         read_dataset(tmp_path)
-
-
-def spoil_nan(message: Any) -> None:
-    message.values[1] = float("nan")
-
-
-def spoil_names(message: Any) -> None:
-    message.names = ["one", "three"]
-
-
-def spoil_length(message: Any) -> None:
-    message.values = [1.0]
-
-
-def spoil_stamp(message: Any) -> None:
-    message.header.stamp = stamp(0)
-
-
-@pytest.mark.parametrize("place", [0, 5])
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        (spoil_nan, "not a finite number in two"),
-        (spoil_names, "not in the message: two"),
-        (spoil_length, "2 names but 1 values"),
-        (spoil_stamp, "the header has no stamp"),
-    ],
-)
-def test_a_bad_state_is_dropped_and_counted_as_live(
-    tmp_path: Path, spoil: Callable[[Any], None], reason: str, place: int
-) -> None:
-    messages = episode_messages(10)
-    spoil([message for topic, _, message in messages if topic == "/state"][place])
-    episode = read_episode(write_episode(tmp_path, messages=messages), cameras=True)
-    kept = [step for step in range(11) if step != place]
-    np.testing.assert_array_equal(episode.state, [toy_state(step) for step in kept])
-    np.testing.assert_array_equal(episode.action, [toy_action(step) for step in kept[:-1]])
-    (remark,) = episode.remarks
-    assert remark.startswith("state: 1 dropped (")
-    assert reason in remark
-
-
-def test_bytes_that_are_no_message_are_dropped_and_counted(tmp_path: Path) -> None:
-    file = EpisodeFile(tmp_path, info(), TYPES)
-    for topic, ns, message in episode_messages(10):
-        file.write(topic, ns, ns, serialize_message(message))
-        for noise in (b"", b"\0\1\0\0", b"\0\1\0\0" + b"\xff" * 40, serialize_message(message)[:-5]):
-            file.write(topic, ns, ns, noise)
-    episode = read_episode(file.finish(info().with_end("success", "", {})), cameras=True)
-    np.testing.assert_array_equal(episode.state, [toy_state(step) for step in range(11)])
-    np.testing.assert_array_equal(episode.action, [toy_action(step) for step in range(10)])
-    assert [remark.split(" dropped")[0] for remark in episode.remarks] == [
-        "state: 44",
-        "episode: 44",
-        "camera/image_raw: 44",
-        "command: 40",
-    ]
-
-
-def test_nothing_but_bad_states_is_refused_with_the_reason(tmp_path: Path) -> None:
-    messages = episode_messages(4)
-    for topic, _, message in messages:
-        if topic == "/state":
-            spoil_nan(message)
-    path = write_episode(tmp_path, messages=messages)
-    with pytest.raises(DatasetError, match=rf"{path}: 0 observations.*state: 5 dropped \(not a finite number in two"):
-        read_episode(path)
-
-
-def test_a_few_bad_pictures_are_dropped_and_counted(tmp_path: Path) -> None:
-    messages = episode_messages(40)
-    pictures = [message for topic, _, message in messages if topic == "/camera/image_raw"]
-    pictures[0].encoding = "rgba8"
-    pictures[20].data = pictures[20].data[:-1]
-    episode = read_episode(write_episode(tmp_path, messages=messages), cameras=True)
-    assert len(episode.state) == 39
-    assert episode.gaps.tolist() == [18]
-    assert episode.remarks[0].startswith("camera/image_raw: 2 dropped (image is truncated")
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"encoding": "rgba8"}, "image encoding is 'rgba8'"),
-        ({"width": 4, "height": 12, "step": 12}, "image is 4x12, but 8x6 is declared"),
-    ],
-)
-def test_pictures_of_another_camera_are_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
-    messages = episode_messages(20)
-    for topic, _, message in messages:
-        if topic == "/camera/image_raw":
-            for name, value in changes.items():
-                setattr(message, name, value)
-    path = write_episode(tmp_path, messages=messages)
-    with pytest.raises(DatasetError, match=rf"{path}: 0 observations with.*camera/image_raw: 21 dropped \({reason}"):
-        read_episode(path, cameras=True)
-    assert len(read_episode(path).state) == 21
-
-
-def test_one_bad_file_does_not_bar_its_folder(tmp_path: Path) -> None:
-    good = write_episode(tmp_path / "push", 5)
-    silent = [message for message in episode_messages(4) if message[0] != "/command"]
-    undriven = write_episode(tmp_path / "push", messages=silent)
-    noise = tmp_path / "push" / "episode_000009.mcap"
-    noise.write_bytes(b"noise")
-    told: list[str] = []
-    assert [one.path for one in read_dataset(tmp_path, tell=told.append)] == [good]
-    assert [one.path for one in read_dataset(tmp_path, "push", cameras=True, tell=told.append)] == [good]
-    assert len(told) == 4
-    assert told[0].startswith(f"left out: {undriven}: nobody published 'command'")
-    assert told[1].startswith(f"left out: {noise}: cut short or damaged")
-    good.unlink()
-    with pytest.raises(DatasetError, match=rf"2 cannot be used: {undriven}: nobody.*{noise}: cut short"):
-        read_dataset(tmp_path)
-
-
-def test_left_out_files_are_named_on_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_episode(tmp_path, 5)
-    (tmp_path / "episode_000009.mcap").write_bytes(b"noise")
-    read_dataset(tmp_path)
-    assert f"warning: left out: {tmp_path / 'episode_000009.mcap'}: cut short" in capsys.readouterr().err
-
-
-def test_a_path_that_is_no_folder_of_episodes(tmp_path: Path) -> None:
-    path = write_episode(tmp_path, 5)
-    assert [one.path for one in read_dataset(path, "push")] == [path]
-    with pytest.raises(DatasetError, match="no demonstration of task 'pull'; it holds episodes of push"):
-        read_dataset(path, "pull")
-    bag = tmp_path / "bag"
-    bag.mkdir()
-    (bag / "metadata.yaml").touch()
-    (bag / "bag_0.db3").touch()
-    (bag / "notes.txt").touch()
-    for other, reason in (
-        (bag, "a bag of"),
-        (bag / "bag_0.db3", "a rosbag2 database"),
-        (bag / "notes.txt", "no record"),
-    ):
-        with pytest.raises(DatasetError, match=rf"^{other}: {reason}.*\./polytask record"):
-            read_dataset(other)
 
 
 def test_nobody_drove(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -187,12 +188,13 @@ def test_serialised_messages_are_stored_as_they_are(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_back_is_discarded_with_the_reason(tmp_path: Path) -> None:
+    blind = {topic: name for topic, name in info().topics.items() if "camera" not in topic}
     writer = EpisodeWriter()
-    for cameras in (True, False):
-        writer.open(tmp_path, info(), TYPES)
+    for described in (info(), info(topics=blind)):
+        writer.open(tmp_path, described, TYPES)
         for topic, ns, message in episode_messages(10, cameras=False):
             writer.write(topic, ns, ns, serialize_message(message))
-        writer.close(info(), cameras, ("state: 1 dropped (noise)",))
+        writer.close(described, ("state: 1 dropped (noise)",))
     refused, kept = events(writer)
     assert isinstance(refused, Discarded)
     assert refused.reason.startswith("no picture on camera/image_raw")
@@ -200,6 +202,31 @@ def test_what_cannot_be_read_back_is_discarded_with_the_reason(tmp_path: Path) -
     assert isinstance(kept, Kept)
     assert kept.remarks == ("state: 1 dropped (noise)",)
     assert list(tmp_path.iterdir()) == [kept.path]
+
+
+def test_the_next_episode_is_written_while_one_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, release = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> tuple[str, ...]:
+        reading.set()
+        assert release.wait(10)
+        return ()
+
+    monkeypatch.setattr("polytask_demo_recorder.writer.check_episode", slow)
+    writer = EpisodeWriter()
+    record_episode(writer, tmp_path)
+    assert reading.wait(10)
+    record_episode(writer, tmp_path)
+    end = time.monotonic() + 10
+    while writer.waiting:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    assert writer.events() == []
+    release.set()
+    assert [Path(event.path).name for event in events(writer) if isinstance(event, Kept)] == [
+        "episode_000000.mcap",
+        "episode_000001.mcap",
+    ]
 
 
 def test_a_fault_in_the_writers_thread_is_reported_and_it_goes_on(

@@ -6,13 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from mcap.records import Metadata
 from mcap.writer import Writer
 from rclpy.serialization import serialize_message
 from toy_episodes import TYPES, episode_messages, info, write_episode
 
 from polytask_demo_recorder.dataset import DatasetError, read_dataset, read_episode
 from polytask_demo_recorder.episode_file import EpisodeFile
+from polytask_demo_recorder.episode_info import RECORD
 from polytask_demo_recorder.folder import episode_files, next_number
+from polytask_demo_recorder.records import read_records
 from polytask_demo_recorder.recovery import recover
 from polytask_demo_recorder.writer import EpisodeWriter
 
@@ -101,6 +104,17 @@ def test_killed_between_the_last_byte_and_the_new_name(tmp_path: Path) -> None:
     (done,) = recover(tmp_path)
     assert "complete" in str(done)
     assert read_dataset(tmp_path)[0].outcome == "success"
+
+
+def test_a_complete_file_that_nobody_could_use_is_no_episode(tmp_path: Path) -> None:
+    path = write_episode(tmp_path, messages=[one for one in episode_messages(5) if one[0] != "/command"])
+    path.rename(path.with_name(path.name + ".part"))
+    (done,) = recover(tmp_path)
+    assert done.path == tmp_path / "episode_000000.recovered.mcap"
+    assert episode_files(tmp_path) == []
+    records = [one for one in read_records(done.path) if isinstance(one, Metadata) and one.name == RECORD]
+    assert records[-1].metadata["outcome"] == "aborted"
+    assert "nobody published 'command'" in records[-1].metadata["message"]
 
 
 def test_what_cannot_be_recovered_stays_and_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from rclpy.action import ActionClient
 from rclpy.signals import SignalHandlerOptions
 
 from polytask_demo_recorder.errors import DatasetError
-from polytask_demo_recorder.session import COULD_NOT_BE_USED, HEARING
+from polytask_demo_recorder.surroundings import HEARING
+from polytask_demo_recorder.tally import COULD_NOT_BE_USED
 from polytask_interfaces.action import RecordEpisodes
 from polytask_interfaces.srv import ResetEpisode
 from polytask_robot_io.executors import make_executor
