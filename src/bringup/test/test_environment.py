@@ -272,6 +272,20 @@ def test_wheels_are_pointed_at_the_environment(tmp_path, monkeypatch):
     assert Path(prefix).name == "bin"
 
 
+def test_a_python_of_the_environment_knows_where_ros_is(tmp_path):
+    """Whatever stands there already comes first, and it is added once."""
+    layout = Layout(tmp_path)
+    site = layout.venv / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    workspace.write_prefix(layout)
+    program = "import site, os; site.addsitedir(os.environ['SITE']); print(os.environ['AMENT_PREFIX_PATH'])"
+    prefix = sys.prefix
+    for before, after in (("", prefix), ("/ws/install", f"/ws/install:{prefix}"), (f"{prefix}:/a", f"{prefix}:/a")):
+        env = {"PATH": os.environ["PATH"], "SITE": str(site), "AMENT_PREFIX_PATH": before}
+        result = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, env=env)
+        assert result.stdout == after + "\n", result.stderr
+
+
 @pytest.mark.parametrize(
     ("output", "words"),
     [

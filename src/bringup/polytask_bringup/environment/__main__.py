@@ -62,6 +62,8 @@ def set_up(layout: Layout, signature: str) -> None:
     with Step(3, 4, "Python packages") as step:
         packages.provide_packages(layout, step, lock)
     with Step(4, 4, "ROS 2 workspace") as step:
+        if not layout.distribution:
+            workspace.write_prefix(layout)
         workspace.build(layout, step, lock)
         workspace.write_script(layout)
     write_mark(layout.ready_mark, signature)

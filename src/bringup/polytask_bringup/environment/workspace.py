@@ -17,6 +17,13 @@ from .progress import CommandFailed, Step, run
 # Search paths of which the workspace adds entries.
 PATHS = ("PATH", "PYTHONPATH", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "LD_LIBRARY_PATH")
 
+PREFIX = (
+    "import os, sys; os.environ.update({name: os.pathsep.join([*filter(None, [os.environ.get(name)]), sys.prefix]) "
+    "for name in ('AMENT_PREFIX_PATH', 'CMAKE_PREFIX_PATH') "
+    "if sys.prefix not in os.environ.get(name, '').split(os.pathsep)})"
+)
+"""One line, as Python runs it from a .pth file."""
+
 
 def package_keys(layout: Layout) -> dict[str, str]:
     """For each package what its build depends on: Python modules and data are linked, so of them only names matter."""
@@ -117,6 +124,15 @@ def _base_environment(layout: Layout) -> dict[str, str]:
     for name, entry in first.items():
         env[name] = entry + (":" + env[name] if env.get(name) else "")
     return env
+
+
+def write_prefix(layout: Layout) -> None:
+    """Have every Python of the environment know where the wheels of ROS 2 are, as a distribution's setup script does.
+
+    So `.venv/bin/colcon` builds and tests, and a node starts, in a shell that has sourced nothing.
+    """
+    for site in layout.venv.glob("lib/python3*/site-packages"):
+        write_mark(site / "polytask_prefix.pth", PREFIX)
 
 
 def write_script(layout: Layout) -> None:
