@@ -100,6 +100,25 @@ def test_errors_are_sentences(arguments, status, words, tmp_path):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "env", "words"),
+    [
+        (["ask", "open the drawer"], {"ROS_DOMAIN_ID": "300"}, "polytask: ROS_DOMAIN_ID is '300'; it has to be"),
+        (["up", "simulation"], {"ROS_DOMAIN_ID": "abc"}, "polytask: ROS_DOMAIN_ID is 'abc'; it has to be"),
+        (["record", "reach", "--running"], {"ROS_DOMAIN_ID": "-1"}, "polytask: ROS_DOMAIN_ID is '-1'; it has to be"),
+        (["ask", "x", "--namespace", "1"], {}, "polytask: '1' cannot be a namespace: each of its parts begins with"),
+        (["record", "reach", "--namespace", "a-b"], {}, "polytask: 'a-b' cannot be a namespace"),
+    ],
+)
+def test_what_ros_refuses_is_a_sentence(arguments, env, words, monkeypatch):
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    result = polytask(*arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith(words)
+    assert "Traceback" not in result.stderr
+
+
 def test_arguments_of_a_launch_file():
     result = polytask("up", "serve", "--show-args")
     assert result.returncode == 0

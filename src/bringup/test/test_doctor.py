@@ -32,6 +32,18 @@ def test_what_is_ill_comes_with_a_remedy(monkeypatch, capsys):
     assert "unset FASTDDS_DEFAULT_PROFILES_FILE" in output
 
 
+@pytest.mark.parametrize("domain", ["300", "abc", "-1"])
+def test_a_wrong_domain_is_said_and_the_rest_is_looked_at(domain, monkeypatch, capsys):
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    names = ("machine", "ROS 2", "network", "topics")
+    monkeypatch.setattr(examination, "CHECKS", [check for check in examination.CHECKS if check[0] in names])
+    assert examination.examine() == 1
+    output = capsys.readouterr().out
+    assert output.count(f"ROS_DOMAIN_ID is '{domain}'; it has to be a whole number from 0 to 232") == 3
+    assert "cores" in output
+    assert "this is a bug" not in output
+
+
 NETWORK = """
 import os
 from polytask_bringup.doctor.examination import network

@@ -278,12 +278,15 @@ def test_a_python_of_the_environment_knows_where_ros_is(tmp_path):
     site = layout.venv / "lib" / "python3.11" / "site-packages"
     site.mkdir(parents=True)
     workspace.write_prefix(layout)
-    program = "import site, os; site.addsitedir(os.environ['SITE']); print(os.environ['AMENT_PREFIX_PATH'])"
-    prefix = sys.prefix
-    for before, after in (("", prefix), ("/ws/install", f"/ws/install:{prefix}"), (f"{prefix}:/a", f"{prefix}:/a")):
+    program = (
+        "import site, os, sys; site.addsitedir(os.environ['SITE']); print(sys.prefix, os.environ['AMENT_PREFIX_PATH'])"
+    )
+    for before, after in (("", "HERE"), ("/ws/install", "/ws/install:HERE"), (f"{sys.base_prefix}:/a", "HERE:/a")):
         env = {"PATH": os.environ["PATH"], "SITE": str(site), "AMENT_PREFIX_PATH": before}
+        # -S: without the environment's own site-packages, where such a file stands already.
         result = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, env=env)
-        assert result.stdout == after + "\n", result.stderr
+        here, value = result.stdout.split()
+        assert value == after.replace("HERE", here)
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,7 @@ def ros() -> Finding:
         middleware = get_rmw_implementation_identifier()
     except Exception as error:
         return Finding(False, f"{origin}; no middleware: {error}", "unset RMW_IMPLEMENTATION, or install what it names")
-    try:
-        check_domain()
-    except BadEnvironment as error:
-        return Finding(False, f"{origin}; {middleware}; {error}", "export ROS_DOMAIN_ID=0")
+    check_domain()
     profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE", "")
     settings = (
         f"domain {os.environ.get('ROS_DOMAIN_ID', '0')}, discovery {os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE')}"
@@ -84,6 +81,7 @@ def network() -> Finding:
     """Whether other machines can reach the nodes of this one."""
     from polytask_bringup.doctor.network import listening
 
+    prepare()
     chosen = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE", "none")
     remedy = "unset FASTDDS_DEFAULT_PROFILES_FILE and run ./polytask again: it takes the profile that fits the range"
@@ -159,10 +157,7 @@ def topics() -> Finding:
     from polytask_bringup.shared_memory import remove_leftovers
 
     remove_leftovers()
-    try:
-        prepare()
-    except BadEnvironment as error:
-        return Finding(False, f"not tried: {error}", "mend that first")
+    prepare()
     try:
         sent, delays = transfer()
     except RuntimeError as error:
@@ -221,6 +216,8 @@ def examine() -> int:
         with console.status(f"{title} …"):
             try:
                 finding = check()
+            except BadEnvironment as error:
+                finding = Finding(False, str(error), "mend that, then ask the doctor again")
             except Exception as error:  # a doctor must not fall ill
                 finding = Finding(False, f"{type(error).__name__}: {error}", "this is a bug; please report it")
         mark = "[green]ok  [/]" if finding.good else "[red]BAD [/]"
