@@ -42,15 +42,15 @@ def project(tmp_path: Path) -> Path:
 def test_lost_workers_keep_no_test_from_running(project: Path) -> None:
     for name in ("a", "b"):
         (project / f"test_{name}.py").write_text(CRASHES)
-    (project / "test_c.py").write_text("def test_it():\n    open('c-ran', 'w')\n")
-    (project / "test_d.py").write_text("def test_it():\n    open('d-ran', 'w')\n    assert False\n")
+    (project / "test_c.py").write_text("def test_it():\n    open('c-ran', 'a').write('once')\n")
+    (project / "test_d.py").write_text("def test_it():\n    open('d-ran', 'a').write('once')\n    assert False\n")
     record = Record()
-    assert check.run_pytest(project, ["-q", "-n", "2", "--dist", "loadfile"], record) == 1
+    options = ["-q", "-n", "2", "--dist", "loadfile"]
+    assert check.run_pytest(project, options, record, [f"test_{name}.py" for name in "abcd"]) == 1
     assert sorted(record.crashed) == ["test_a.py::test_one[1]", "test_b.py::test_one[1]"]
     assert record.failed == ["test_d.py::test_it"]
     assert record.missed == []
-    assert (project / "c-ran").exists()
-    assert (project / "d-ran").exists()
+    assert (project / "c-ran").read_text() == (project / "d-ran").read_text() == "once"
 
 
 def test_pytests_own_failure_is_none_of_a_test(project: Path) -> None:
@@ -113,3 +113,12 @@ def test_the_list_of_flaky_tests_does_not_grow(project: Path) -> None:
     assert len(names) <= 0, "0 since 27 November 2026; this number may be lowered, never raised"
     (project / "test" / "flaky.txt").write_text("# why\n\ntest/test_it.py::test_it[a b]\n")
     assert check.allowed_to_be_flaky(project) == {"test/test_it.py::test_it[a b]"}
+
+
+def test_files_with_a_mark(project: Path) -> None:
+    package = project / "src" / "package" / "test"
+    package.mkdir(parents=True)
+    (package / "test_a.py").write_text("@pytest.mark.alone\n")
+    (package / "test_b.py").write_text("@pytest.mark.slow\n")
+    (project / "test" / "test_c.py").write_text("pytestmark = pytest.mark.alone\n")
+    assert check.files_with_the_mark(project, "alone") == ["src/package/test/test_a.py", "test/test_c.py"]

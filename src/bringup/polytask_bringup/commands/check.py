@@ -56,13 +56,13 @@ def test(
     # together. Those that measure time run alone afterwards.
     slow = " and not slow" if quick else ""
     record, statuses = Record(), []
-    for title, options in (
-        ("pytest", ["-n", "2", "--dist", "loadfile", "-m", "not alone" + slow]),
-        ("pytest, one at a time", ["-n", "1", "-m", "alone" + slow]),
+    for title, options, wanted in (
+        ("pytest", ["-n", "2", "--dist", "loadfile", "-m", "not alone" + slow], []),
+        ("pytest, one at a time", ["-n", "1", "-m", "alone" + slow], files_with_the_mark(root, "alone")),
     ):
         began = time.monotonic()
         console.rule(title)
-        statuses.append(run_pytest(root, options, record))
+        statuses.append(run_pytest(root, options, record, wanted))
         finish(title, began, statuses[-1] in (0, 1, NOTHING_RAN))
         if statuses[-1] == INTERRUPTED:
             break
@@ -79,13 +79,24 @@ def test(
         raise typer.Exit(1)
 
 
-def run_pytest(root: Path, options: Sequence[str], record: Record) -> int:
-    """Run tests, then those that a lost worker left behind, until all have run; adds to the record.
+def files_with_the_mark(root: Path, mark: str) -> list[str]:
+    """Test files that use a mark: to import all the others in order to leave them out takes half a minute."""
+    files = [path for folder in ("src", "test") for path in sorted((root / folder).rglob("test_*.py"))]
+    return [str(path.relative_to(root)) for path in files if f"mark.{mark}" in path.read_text()]
+
+
+def run_pytest(root: Path, options: Sequence[str], record: Record, wanted: Sequence[str] = ()) -> int:
+    """Run the wanted tests, or all, then those that a lost worker left behind, until all have run.
+
+    Args:
+        root: where to run.
+        options: of pytest.
+        record: is added to.
+        wanted: files and names of tests.
 
     Returns:
         The status of pytest: 1 where tests have failed, which the record names.
     """
-    wanted: list[str] = []
     broken = 0
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "record.json")
@@ -101,7 +112,7 @@ def run_pytest(root: Path, options: Sequence[str], record: Record) -> int:
                 code = 3  # none of a test's
             if code not in (0, 1, NOTHING_RAN):
                 broken = code
-            if code == INTERRUPTED or part.missed in ([], wanted):
+            if code == INTERRUPTED or part.missed in ([], list(wanted)):
                 record.missed += part.missed
                 return broken or code
             wanted = part.missed
@@ -120,7 +131,7 @@ def second_try(root: Path, record: Record) -> Record:
         again.failed = failed
     else:
         console.rule("pytest, what failed once more")
-        if run_pytest(root, ["-n", "1", *failed], again) not in (0, 1):
+        if run_pytest(root, ["-n", "1"], again, failed) not in (0, 1):
             again.failed = failed
     return again
 
