@@ -24,7 +24,7 @@ def doubles(values: np.ndarray) -> array.array:
 
 
 class Publishers:
-    """Publishes what an :class:`EpisodeRunner` holds. All cameras show the suite's one picture."""
+    """Publishes what an :class:`EpisodeRunner` holds; of cameras, the embodiment has one at most."""
 
     def __init__(self, node: Node, embodiment: Embodiment, runner: EpisodeRunner, simulated_time: bool) -> None:
         """``simulated_time``: publish the stamps on /clock too."""
@@ -72,7 +72,7 @@ class Publishers:
         return message
 
     def image_messages(self, stamp_ns: int) -> list[Image]:
-        """One picture for each camera of the embodiment."""
+        """The picture of the embodiment's camera; none where it has no camera."""
         stamp = from_ns(stamp_ns)
         return [to_message(self._runner.picture(), stamp, camera.frame) for camera in self._embodiment.cameras]
 

@@ -19,6 +19,7 @@ from polytask_robot_io.errors import BadCommand, BadEmbodiment
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.params import declare
 from polytask_robot_io.subscriptions import with_publisher
+from polytask_robot_io.text import printable
 from polytask_sim_bridge.episode import EpisodeRunner, Why
 from polytask_sim_bridge.pace import ByService, LockStep, Pace
 from polytask_sim_bridge.publishers import Publishers
@@ -76,20 +77,38 @@ class SimBridgeNode(Node):
     def why_no_pictures(self) -> str:
         """Empty when pictures can be drawn, which is tried the first time; otherwise the reason."""
         if not self._drew and not self._no_pictures:
-            try:
-                self.runner.picture()
-                self._drew = True
-            except Exception as error:
-                # Whatever the graphics library lacks, all but the pictures goes on.
-                self._no_pictures = f"no picture can be drawn: {error!r}; see './polytask doctor'"
-                self.get_logger().error(self._no_pictures)
-                self.diagnostics.state(DiagnosticStatus.ERROR, self._no_pictures)
+            self._draw(self._draw_first)
         return self._no_pictures
 
     def publish_pictures(self, stamp_ns: int) -> None:
-        """Publish pictures if somebody listens."""
-        if self.output.pictures_wanted() and not self.why_no_pictures():
-            self.output.pictures(stamp_ns)
+        """Publish pictures if somebody listens, or say why there are none."""
+        if not self.output.pictures_wanted():
+            return
+        if not self.why_no_pictures():
+            self._draw(lambda: self.output.pictures(stamp_ns))
+        if self._no_pictures:
+            self.diagnostics.drop("pictures not drawn", self._no_pictures)
+
+    def _draw_first(self) -> None:
+        height, width, _ = self.runner.picture().shape
+        for camera in self.embodiment.cameras:
+            if (camera.width, camera.height) != (width, height):
+                raise BadEmbodiment(
+                    f"the embodiment file declares {camera.width}x{camera.height} pixels for '{camera.name}', "
+                    f"the suite draws {width}x{height}"
+                )
+        self._drew = True
+
+    def _draw(self, draw: Callable[[], Any]) -> Any:
+        """What ``draw()`` gives; None when it fails, after which none are drawn and all but the pictures goes on."""
+        try:
+            return draw()
+        except Exception as error:  # whatever the graphics library lacks
+            reason = str(error) if isinstance(error, ValueError) else repr(error)
+            self._no_pictures = f"no picture can be drawn: {reason}; see './polytask doctor'"
+            self.get_logger().error(printable(self._no_pictures))
+            self.diagnostics.state(DiagnosticStatus.ERROR, self._no_pictures)
+            return None
 
     def _reset(self, request: ResetEpisode.Request, response: ResetEpisode.Response) -> ResetEpisode.Response:
         if request.want_image and (reason := self.why_no_pictures()):
@@ -130,7 +149,8 @@ class SimBridgeNode(Node):
         response.state = self.output.state_message(stamp_ns)
         response.status = self.output.status_message(stamp_ns, self.runner.episode)
         if request.want_image:
-            response.images = self.output.image_messages(stamp_ns)
+            response.images = self._draw(lambda: self.output.image_messages(stamp_ns)) or []
+            response.ok, response.message = not self._no_pictures, self._no_pictures
         return response
 
     def _list(self, request: ListTasks.Request, response: ListTasks.Response) -> ListTasks.Response:
@@ -151,6 +171,11 @@ class SimBridgeNode(Node):
 
 def _check_fits(embodiment: Embodiment, env: Any) -> None:
     """Refuse an embodiment file that says something else than the suite does."""
+    if len(embodiment.cameras) > 1:
+        raise BadEmbodiment(
+            f"embodiment '{embodiment.name}' declares {len(embodiment.cameras)} cameras "
+            f"({', '.join(camera.name for camera in embodiment.cameras)}), but suite '{env.suite}' draws one; keep one"
+        )
     for what, said, done in (
         ("state names", embodiment.state_names, tuple(env.state_names)),
         ("command size", len(embodiment.command), env.action_space.shape[0]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,15 @@ def _suite(name: str) -> _Suite:
 
 def _load(where: tuple[str, str]) -> Any:
     module, name = where
-    return getattr(importlib.import_module(f"{__package__}.{module}"), name)
+    try:
+        return getattr(importlib.import_module(f"{__package__}.{module}"), name)
+    except (ImportError, RuntimeError, AttributeError) as error:
+        # MuJoCo loads the graphics library that MUJOCO_GL names as soon as it is imported.
+        backend = os.environ.get("MUJOCO_GL", "")
+        raise SuiteError(
+            f"suite {module.split('.')[0]!r} cannot be loaded with MUJOCO_GL={backend}: {error!r}; unset MUJOCO_GL "
+            "or set it to egl, and see './polytask doctor'"
+        ) from error
 
 
 def register_suites() -> None:
