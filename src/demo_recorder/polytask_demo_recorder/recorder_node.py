@@ -7,13 +7,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.hearing import Hearing
@@ -29,7 +28,7 @@ from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.params import declare
-from polytask_robot_io.text import printable
+from polytask_robot_io.sole_server import SoleServer
 
 if TYPE_CHECKING:
     from rclpy.action.server import ServerGoalHandle
@@ -38,8 +37,6 @@ CHECK_PERIOD = 0.05
 """Seconds between two looks at time limits and the writer."""
 FEEDBACK_PERIOD = 0.2
 """Seconds between two messages of feedback."""
-REQUESTS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE)
-"""Requests that may wait to be answered; of those beyond it nobody would ever hear again."""
 SETTLING = 2.0
 """Seconds in which a publisher that is there must come to be heard, where the embodiment does not declare its topic."""
 
@@ -83,16 +80,10 @@ class DemoRecorder(Node):
             self._never_executed,
             handle_accepted_callback=self._accepted,
             cancel_callback=self._cancel,
-            goal_service_qos_profile=REQUESTS,
-            result_service_qos_profile=REQUESTS,
-            cancel_service_qos_profile=REQUESTS,
+            **qos.ACTION_SERVICES,
         )
-        # Two recorders of one action would both write what is asked for; the one that came later ends.
-        action = self.resolve_topic_name("record_episodes")
-        self._serves = (("serves", action), ("serves since [ns]", str(time.time_ns())))
-        for name, value in self._serves:
-            self._diagnostics.show(name, value)
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
+        # It moves no robot, so it need not wait until a killed one is forgotten; the younger of two ends.
+        SoleServer(self, "record_episodes").keep(self._diagnostics)
         self.get_logger().info(f"recording '{self._embodiment.name}' into {self._dataset} when asked to")
 
     @property
@@ -103,18 +94,6 @@ class DemoRecorder(Node):
 
     def _refuse(self, topic: str, reason: str) -> None:
         self._diagnostics.drop(f"{topic} refused", reason)
-
-    def _on_diagnostics(self, array: DiagnosticArray) -> None:
-        (_, action), (since_name, since) = self._serves
-        for status in array.status:
-            values = {entry.key: entry.value for entry in status.values}
-            other = values.get(since_name, "")
-            if values.get("serves") == action and other.isdecimal() and int(other) < int(since):
-                self.get_logger().error(f"another recorder serves {action} already: {status.name}; this one ends")
-                raise SystemExit(
-                    f"error: another recorder serves {action} already: {printable(status.name)}; use that "
-                    "one, end it, or start this one in a namespace or ROS_DOMAIN_ID of its own"
-                )
 
     # Goals ---------------------------------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ def test_a_second_recorder_says_so_and_ends(robot: ToyRobot, recorder: Recorder,
     (tmp_path / "second").mkdir()
     with started(tmp_path / "second", tmp_path / "data") as second:
         assert second.process.wait(15) == 1
-        assert "another recorder serves /record_episodes already: /demo_recorder; use that one" in second.output
+        assert "error: /record_episodes is served already, by /demo_recorder" in second.output
     handle = robot.ask()
     robot.publish(5)
     assert robot.result(handle).outcome == Result.SUCCEEDED
