@@ -124,7 +124,7 @@ def test_how_much_and_which_torch_is_said_before_anything_is_fetched(tmp_path, m
     packages.provide_packages(layout, Step(3, 4, "Python packages"), 2)
     _, first, second, *_ = capfd.readouterr().err.splitlines()
     assert first == (
-        "[3/4] Python packages: 2 packages, about 2.9 GB to fetch but for what pip has kept; torch for NVIDIA GPUs, "
+        "[3/4] Python packages: 2 packages, about 3.0 GB to fetch but for what pip has kept; torch for NVIDIA GPUs, "
         "as this machine has an NVIDIA driver"
     )
     assert second == "fetched"

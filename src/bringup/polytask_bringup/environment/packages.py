@@ -22,7 +22,7 @@ from .progress import CommandFailed, Step, run
 WITH_DEPENDENCIES = "# with its dependencies"
 TORCH_CPU = "https://download.pytorch.org/whl/cpu"
 NVIDIA = Path("/proc/driver/nvidia/version")
-SIZES = {(False, True): "0.9 GB", (False, False): "3.3 GB", (True, True): "0.5 GB", (True, False): "2.9 GB"}
+SIZES = {(False, True): "0.9 GB", (False, False): "3.3 GB", (True, True): "0.5 GB", (True, False): "3.0 GB"}
 """By the small set for robots or all, and the build of torch for the CPU or for GPUs."""
 
 
