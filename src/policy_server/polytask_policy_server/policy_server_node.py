@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,8 @@ from polytask_policy.text_process import TextProcess
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy.view import View
 from polytask_policy_server.control import ControlLoop
-from polytask_policy_server.goals import BadGoal, Request, read_request
+from polytask_policy_server.goals import BadGoal, read_request
+from polytask_policy_server.pending import PendingGoals
 from polytask_policy_server.run import BUSY, CANCELLED, INTERNAL_ERROR, PREEMPTED, SUCCEEDED, UNKNOWN_GOAL, End, Run
 from polytask_policy_server.served import ServedPolicy
 from polytask_policy_server.understanding import Understanding
@@ -44,26 +44,8 @@ if TYPE_CHECKING:
 CLOSING_TIME = 0.2
 """s to deliver the results of goals that the server's end breaks off."""
 
-MOST_PENDING = 10
-"""Goals that may wait to be understood; one more takes the place of the oldest, as newer goals do anyway."""
-
-LOOSE = 1.0
-"""s that a goal may wait beyond its bound, so that whoever was waited for can say what was wrong."""
-
 LONGEST_MESSAGE = 1000
 """Characters of a result's message; clients' text is quoted in it."""
-
-
-@dataclass
-class Pending:
-    """A goal that is not yet understood."""
-
-    handle: ServerGoalHandle
-    request: Request
-    accepted_ns: int
-    """Node time, ns."""
-    since: float
-    """s of the steady clock."""
 
 
 class PolicyServer(Node):
@@ -101,7 +83,7 @@ class PolicyServer(Node):
             minimum=0.1,
             maximum=3600.0,
         )
-        self._understanding_timeout = params.declare(
+        understanding = params.declare(
             self,
             "understanding_timeout",
             10.0,
@@ -109,14 +91,13 @@ class PolicyServer(Node):
             minimum=0.1,
             maximum=3600.0,
         )
-        self._loading_timeout = params.declare(
+        loading = params.declare(
             self, "loading_timeout", 300.0, "s that loading the language model may take", minimum=1.0, maximum=3600.0
         )
-        text = TextProcess(self._loading_timeout, self._understanding_timeout)
+        text = TextProcess(loading, understanding)
         self._served = ServedPolicy(self, text, policy)
         self._embodiment = self._served.embodiment
-        self._pending: dict[bytes, Pending] = {}
-        self._loaded, self._told = 0.0, ""
+        self._told = ""
         self._arrived = 0.0
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
         self._commands = self._diagnostics.intervals("command", self._embodiment.rate)
@@ -139,6 +120,7 @@ class PolicyServer(Node):
             on_refused=self._refused,
         )
         self._understanding = Understanding(self._served.current.text, self._lost_for_words)
+        self._pending = PendingGoals(self._understanding, understanding, loading, self._finish)
         self._publisher = self.create_publisher(Command, self._embodiment.command_topic, qos.COMMAND)
         subscribe_observations(self, self._assembler, self._observe, self._malformed)
         self.create_subscription(EpisodeStatus, "episode", self._loop.hear, qos.EPISODE)
@@ -207,40 +189,27 @@ class PolicyServer(Node):
             self._finish(handle, End(BUSY, "another goal is running; cancel it or ask again when it has ended"))
             return
         key = bytes(handle.goal_id.uuid)
-        if len(self._pending) >= MOST_PENDING:
-            self._give_up(next(iter(self._pending)), End(PREEMPTED, "newer goals came before this one was understood"))
-        self._pending[key] = Pending(handle, request, now_ns, time.monotonic())
         policy = self._served.current  # that which understands a goal carries it out
 
         def answer(goal: Goal | None, error: Exception | None) -> None:
             # The answer comes from another thread, the goal belongs to the executor's.
             self._later(self._understood, key, policy, goal, error)
 
-        self._understanding.understand(key, request, policy, answer)
+        self._pending.add(handle, request, now_ns, policy, answer)
 
     def _later(self, function: Any, *arguments: Any) -> None:
         executor = self.executor
         if executor is not None:
             executor.create_task(function, *arguments)
 
-    def _give_up(self, key: bytes, end: End) -> None:
-        """End a goal that is not understood."""
-        self._understanding.forget(key)
-        self._finish(self._pending.pop(key).handle, end)
-
     def _understood(self, key: bytes, policy: UnifiedPolicy, goal: Goal | None, error: Exception | None) -> None:
         """Begin a goal that was understood. Until then the one before goes on: a bad goal does not disturb it."""
         if key not in self._pending:  # cancelled or overtaken meanwhile
             return
         if goal is None:
-            self._give_up(key, _refusal(error))
+            self._pending.end(key, _refusal(error))
             return
-        # Goals are kept in the order in which they came; those before this one are overtaken.
-        for other in list(self._pending):
-            if other == key:
-                break
-            self._give_up(other, End(PREEMPTED, "a newer goal took over before this one began"))
-        began = self._pending.pop(key)
+        began = self._pending.take(key)
         self._loop.end(PREEMPTED, "a newer goal took over", hand_over=True)
         self._commands.pause()
         self.get_logger().info(f"goal by {goal.kind}: {goal.task} (similarity {goal.similarity:.2f})")
@@ -253,9 +222,7 @@ class PolicyServer(Node):
         run = self._loop.run
         if run is not None and run.ticket is handle:
             self._loop.end(CANCELLED, "cancelled by the client")
-        elif (key := bytes(handle.goal_id.uuid)) in self._pending:
-            self._give_up(key, End(CANCELLED, "cancelled by the client before it began"))
-        else:
+        elif not self._pending.cancel(handle):
             return CancelResponse.REJECT  # it has ended already
         return CancelResponse.ACCEPT
 
@@ -302,17 +269,7 @@ class PolicyServer(Node):
     def _look(self) -> None:
         """End what has lasted too long, running or not yet understood; called every few milliseconds."""
         self._loop.check()
-        now = time.monotonic()
-        if self._understanding.loading:
-            self._loaded = now
-        most = self._understanding_timeout + LOOSE
-        for key, pending in list(self._pending.items()):
-            ready = max(pending.since, self._loaded) if pending.request.kind == "words" else pending.since
-            if now - ready > most or now - pending.since > self._loading_timeout + most:
-                reason = (
-                    f"it was not understood within {self._understanding_timeout:g} s; is the machine busy? Ask again"
-                )
-                self._give_up(key, End(INTERNAL_ERROR, reason))
+        self._pending.check()
         if not self._understanding.loading:
             served = self._served.current.description.tasks
             self._tell(
@@ -346,13 +303,11 @@ class PolicyServer(Node):
     def close(self) -> None:
         """Stop the robot and give those who wait their results, while the topics still work."""
         self._served.close()
-        handles = [pending.handle for pending in self._pending.values()]
-        for key in list(self._pending):
-            self._give_up(key, End(INTERNAL_ERROR, "the server was stopped"))
+        ended = self._pending.end_all(End(INTERNAL_ERROR, "the server was stopped"))
         if self._loop.run is not None:
-            handles.append(self._loop.run.ticket)
+            ended += 1
             self._loop.end(INTERNAL_ERROR, "the server was stopped")
-        end = time.monotonic() + (CLOSING_TIME if handles else 0.0)
+        end = time.monotonic() + (CLOSING_TIME if ended else 0.0)
         while self.executor and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
         self._loop.end(INTERNAL_ERROR, "the server was stopped")  # one that slipped in

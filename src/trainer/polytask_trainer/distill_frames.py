@@ -51,6 +51,8 @@ class Frames:
         """Open a file of ``count`` frames that ``save`` wrote; raises ValueError where it is missing or too short."""
         if path.is_symlink() or not path.is_file() or path.stat().st_size < count * 3 * size * size:
             raise ValueError(f"{path} does not hold {count} frames of {size} pixels")
+        if count < 1 or size < 1 or places.ndim != 2 or not 0 <= places.min() <= places.max() < count:
+            raise ValueError(f"the places of the frames in {path} are none of its {count} frames'")
         return cls(FrameStore(path, 1, count, size), places)
 
     def stacks(self, index: NDArray[np.int64]) -> Tensor:

@@ -124,7 +124,7 @@ class Memory:
             for lesson in lessons:
                 _check(lesson)
             return cls(lessons, int(own["storage"]), float(own["limit"]))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
             raise CheckpointError(f"the memory in {folder} lacks an entry: {error!r}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from polytask_robot_io import params, qos
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.sole_server import SoleServer
+from polytask_robot_io.text import printable
 from polytask_sim_bridge.suites import SUITES
 from polytask_trainer.inputs import settings_file
-from polytask_trainer.jobs import POLYTASK, DistillJob, LearnJob
+from polytask_trainer.jobs import POLYTASK, DistillJob, LearnJob, to_dict
 from polytask_trainer.worker import Ending, Worker, grace
 
 if TYPE_CHECKING:
@@ -32,6 +34,12 @@ OUTCOMES = {
 }
 """The same numbers in Distill."""
 
+
+LONGEST_JOB = 32_000
+"""Characters; what a pipe holds, so that a worker that is only starting keeps nobody waiting."""
+
+LONGEST_MESSAGE = 1000
+"""Characters of a result's message; clients' text is quoted in it."""
 
 CLOSING_TIME = 0.2
 """s to deliver the result of a goal that the node's end breaks off."""
@@ -135,6 +143,8 @@ class TrainerNode(Node):
         if self._work is not None:
             self._finish(work, action.Result.BUSY, "another goal is running; cancel it or ask again when it has ended")
             return
+        if not fault and len(json.dumps(to_dict(job))) > LONGEST_JOB:  # it is handed over without waiting
+            fault = f"the goal's texts are longer than {LONGEST_JOB} characters together"
         if fault:
             self._finish(work, action.Result.REFUSED, fault)
             return
@@ -187,7 +197,9 @@ class TrainerNode(Node):
         return CancelResponse.ACCEPT
 
     def _finish(self, work: Work, outcome: int, message: str, steps: int = 0, policy: str = "") -> None:
-        result = work.action.Result(outcome=outcome, message=message, checkpoint=policy, steps=steps)
+        result = work.action.Result(
+            outcome=outcome, message=printable(message, LONGEST_MESSAGE), checkpoint=policy, steps=steps
+        )
 
         def conclude(handle: ServerGoalHandle) -> Any:
             if outcome == work.action.Result.SUCCEEDED:
@@ -218,8 +230,8 @@ def _fault(settings: str) -> str:
     """Why a goal's settings cannot be taken; empty where they can. Who sends a goal is not in the node's folder."""
     try:
         path = settings_file(settings, "")
-    except ValueError as error:
-        return str(error)
+    except (ValueError, OSError) as error:  # also a name too long for any file
+        return f"settings {printable(settings, 100)!r}: {error}" if isinstance(error, OSError) else str(error)
     if path is not None and not path.is_absolute():
         return f"settings '{settings}': give a name in config/trainer without .yaml, or the whole path of a file"
     return ""

@@ -102,7 +102,15 @@ def test_one_goal_at_a_time(client, expert, demonstrations, tmp_path):
     assert client.result(first).outcome == LearnTask.Result.CANCELLED
 
 
-@pytest.mark.parametrize(("changes", "reason"), [({"task": ""}, "fill in task"), ({"task": "juggle"}, "juggle")])
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"task": ""}, "fill in task"),
+        ({"task": "juggle"}, "juggle"),
+        ({"task": "x" * 1_000_000}, "longer than 32000 characters"),
+        ({"settings": "\n" + "y" * 5_000}, "yyyyyyyyyy"),
+    ],
+)
 def test_impossible_requests_are_refused_with_their_reason(client, trainer, demonstrations, tmp_path, changes, reason):
     _, result = client.ask(client.learn, learn_goal(demonstrations, tmp_path / "x", **changes))
     end = client.result(result)
