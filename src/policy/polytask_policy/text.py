@@ -40,13 +40,15 @@ class TextEncoder:
     Loading (several seconds, nearly all of it imports) waits for the first sentence. Safe to use from several threads.
     """
 
-    alive = True
-    """Whether the next sentence needs no new start, once the first was encoded."""
-
     def __init__(self) -> None:
         """Load nothing yet."""
         self._lock = threading.Lock()
         self._model: SentenceTransformer | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the next sentence needs no new start, once the first was encoded."""
+        return True
 
     def encode(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector per sentence, float32 (B, 384); raises TextModelError."""
