@@ -6,12 +6,16 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+# `colcon test` puts only what the tested package depends on into the path.
+sys.path.append(str(Path(__file__).parent / "src" / "bringup"))
 
 from polytask_bringup.processors import BUSY, Processors
 
