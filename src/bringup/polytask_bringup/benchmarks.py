@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +26,40 @@ class Ratio:
     detail: str
 
 
+QUIET = 0.85
+"""Share of the cores' time from which on processes side by side can be measured."""
+SPIN = """
+import time
+began = time.perf_counter()
+while time.perf_counter() - began < 0.5:
+    pass
+print(time.process_time() / (time.perf_counter() - began))
+"""
+
+
 class NotMeasured(Exception):
     """The machine lacks what a part needs; says what."""
+
+
+def share() -> float:
+    """Share of their time that the cores give to us, tried for half a second on all of them."""
+    command = [sys.executable, "-S", "-c", SPIN]
+    spinning = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(cores())]
+    return sum(min(1.0, float(one.communicate(timeout=60.0)[0])) for one in spinning) / len(spinning)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def require_quiet() -> None:
+    """Raise NotMeasured where other programs use the cores: the scheduler would be what is measured."""
+    if (given := share()) < QUIET:
+        raise NotMeasured(
+            f"other programs use the machine: its cores give {given:.0%} of their time, {QUIET:.0%} are needed where "
+            "processes run side by side; end those, or try again later"
+        )
 
 
 def control() -> tuple[list[Ratio], Any]:
@@ -36,6 +70,7 @@ def control() -> tuple[list[Ratio], Any]:
     from polytask_bringup.demo.jobs import DOMAINS, FIRST_DOMAIN
     from polytask_sim_bridge.benchmark import measure
 
+    require_quiet()
     # Nodes that run already are not to be mistaken for those that are measured.
     os.environ["ROS_DOMAIN_ID"] = str(FIRST_DOMAIN + os.getpid() % DOMAINS)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -81,16 +116,23 @@ def batches() -> tuple[list[Ratio], Any]:
 
 
 def transport() -> tuple[list[Ratio], Any]:
-    """Optimal transport plans of matching rewards, by our batched solver and by POT's."""
+    """Optimal transport of matching rewards by our solver and by POT's: exact, in batches, and as it is used."""
     import torch
 
-    from polytask_trainer.benchmark import TOLERANCE, measure
+    from polytask_trainer.benchmark import PLAIN, TOLERANCE, measure, measure_episode
 
     torch.set_num_threads(1)
     result = measure()
     detail = f"{1e3 * result['sinkhorn']:.0f} ms and {1e3 * result['pot']:.0f} ms; rewards within "
     detail += f"{result['difference']:.0e}, marginals within {TOLERANCE:.0e} (POT's {result['pot_error']:.0e})"
-    return [Ratio("plans of matching rewards", "POT at that accuracy", result["ratio"], detail)], result
+    ratios = [Ratio("plans of matching rewards", "POT at that accuracy", result["ratio"], detail)]
+    episodes = {steps: measure_episode(steps) for steps in (125, 250)}
+    for steps, one in episodes.items():
+        detail = f"{1e3 * one['ours']:.1f} ms and {1e3 * one['pot']:.1f} ms; "
+        detail += f"within {one['difference']:.1%} of an exact plan's"
+        what = f"the reward of one episode of {steps} steps"
+        ratios.append(Ratio(what, f"{PLAIN} iterations of POT", one["ratio"], detail))
+    return ratios, {**result, "episodes": episodes}
 
 
 def policy(rounds: int = 7, calls: int = 300) -> tuple[list[Ratio], Any]:
@@ -187,6 +229,7 @@ def parallel(steps: int = 900) -> tuple[list[Ratio], Any]:
 
     from polytask_trainer.parallel_benchmark import measure
 
+    require_quiet()
     with tempfile.TemporaryDirectory() as folder:
         seconds = measure(Path(folder), steps)
     detail = f"{seconds['two']:.1f} s and {seconds['one']:.1f} s for {steps} steps"

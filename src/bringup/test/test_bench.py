@@ -17,6 +17,7 @@ def _quick(monkeypatch):
     ratio = benchmarks.Ratio("this", "that", 2.5, "5/s and 2/s")
     for part in Part:
         monkeypatch.setattr(benchmarks, part.value, lambda part=part: ([ratio], {"of": part.value}))
+    monkeypatch.setattr(benchmarks, "share", lambda: 0.97)
 
 
 @pytest.mark.usefixtures("_quick")
@@ -48,6 +49,26 @@ def test_a_missing_folder_is_said_before_anything_is_measured(tmp_path):
     done = CliRunner().invoke(app, ["bench", "--output", str(tmp_path / "no" / "bench.json")])
     assert done.exit_code == 1
     assert "there is no folder" in done.output
+
+
+def test_what_needs_several_cores_is_not_measured_on_a_busy_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmarks, "share", lambda: 0.4)
+    done = CliRunner().invoke(app, ["bench", "control", "parallel", "--output", str(tmp_path / "bench.json")])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "The machine is busy: its cores give 40% of their time" in said
+    for part in ("control", "parallel"):
+        assert f"{part}: not measured, other programs use the machine: its cores give 40% of their time" in said
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert written["measured"] == {}
+    assert written["machine"]["share"] == 0.4
+
+
+def test_the_share_is_what_processes_get(monkeypatch):
+    """Four times as many as there are cores get a quarter each, or little more, however quiet the machine is."""
+    count = benchmarks.cores()
+    monkeypatch.setattr(benchmarks, "cores", lambda: 4 * count)
+    assert 0.0 < benchmarks.share() < 0.6
 
 
 def test_the_served_policy_computes_what_torch_does_only_quicker():

