@@ -115,7 +115,7 @@ def test_goal_after_the_end_of_an_episode_says_what_to_do(stack):
 
 def test_words_of_the_real_language_model(stack):
     _, client = stack
-    end = client.outcome(client.ask(words="sing me a song")[1], 60)
+    end = client.outcome(client.ask(words="sing me a song")[1], 300)
     assert end.outcome == Result.UNKNOWN_GOAL
     assert "like nothing" in end.message
 
