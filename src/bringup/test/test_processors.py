@@ -30,8 +30,8 @@ def test_what_a_run_spends_is_its_own_also_in_children_that_have_ended(monkeypat
     before = Processors.now()
     subprocess.run([sys.executable, "-c", f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BURN!r}])"])
     after = Processors.now()
-    assert 0.5 <= after.ours - before.ours < 5
-    assert after.total - before.total >= after.busy - before.busy >= 0.5
+    assert 0.4 < after.ours - before.ours < 5  # /proc counts in ticks
+    assert 0.4 < after.busy - before.busy < after.total - before.total + 0.1
 
 
 def test_what_another_run_spends_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
