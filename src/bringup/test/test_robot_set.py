@@ -25,6 +25,7 @@ SERVE_AND_RECORD = (
     "polytask_demo_recorder.keyboard_teleop_node",
     "polytask_demo_recorder.client",
     "polytask_demo_recorder.dataset",
+    "polytask_bringup.cli",
     "polytask_bringup.asking",
     "polytask_bringup.commands.ask",
     "polytask_bringup.commands.recording",

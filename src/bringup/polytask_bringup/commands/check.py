@@ -7,13 +7,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polytask_bringup.commands.common import console, repository, run_tool
 from polytask_bringup.processors import BUSY
-from polytask_bringup.run_record import Record
+
+if TYPE_CHECKING:
+    from polytask_bringup.run_record import Record
 
 FEW = 4
 """Files whose failed tests are given another try; tests of a file share nodes, and fail together."""
@@ -31,6 +33,8 @@ def test(
     Anything else on the command line goes to pytest, in place of the default folders where it names files:
     `./polytask test src/policy -k goal -x`. The linters are then left out.
     """
+    from polytask_bringup.run_record import Record  # it imports pytest, which a robot has not
+
     root, python = repository(), sys.executable
     if context.args:
         raise typer.Exit(
@@ -97,6 +101,8 @@ def run_pytest(root: Path, options: Sequence[str], record: Record, wanted: Seque
     Returns:
         The status of pytest: 1 where tests have failed, which the record names.
     """
+    from polytask_bringup.run_record import Record
+
     broken = 0
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "record.json")
@@ -125,6 +131,8 @@ def second_try(root: Path, record: Record) -> Record:
     In a process of its own, since tests of a file share nodes. Failures in more than a few files are none of a busy
     machine's; nor is a crash.
     """
+    from polytask_bringup.run_record import Record
+
     again = Record()
     failed = [name for name in record.failed if name not in record.crashed]
     if not 0 < len({name.partition("::")[0] for name in failed}) <= FEW:
