@@ -57,8 +57,12 @@ class Frames:
 
     def stacks(self, index: NDArray[np.int64]) -> Tensor:
         """Read the stacked frames uint8 (B, 3 stack, size, size) of the samples ``index`` (B,)."""
+        return torch.from_numpy(self.read(index))
+
+    def read(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read them as an array."""
         frames = self.store.read(self.places[index])
-        return torch.from_numpy(frames).flatten(1, 2)
+        return frames.reshape(len(index), -1, *frames.shape[-2:])
 
     def only(self, kept: NDArray[np.bool_]) -> Frames:
         """Return those of the samples that are ``kept`` (N,)."""
@@ -82,18 +86,15 @@ class Frames:
 
 def joined(lessons: Sequence[Frames], rows: NDArray[np.int64]) -> Tensor:
     """Read the stacked frames uint8 (B, 3 stack, size, size) of ``rows`` (B,) of all lessons' samples in a row."""
-    found: Tensor | None = None
+    size = lessons[0].store.size
+    found = np.empty((len(rows), 3 * lessons[0].places.shape[1], size, size), np.uint8)
     begin = 0
     for frames in lessons:
         end = begin + len(frames.places)
         own = np.flatnonzero((rows >= begin) & (rows < end))
-        stacks = frames.stacks(rows[own] - begin)
-        if found is None:
-            found = torch.empty(len(rows), *stacks.shape[1:], dtype=torch.uint8)
-        found[torch.from_numpy(own)] = stacks
+        found[own] = frames.read(rows[own] - begin)
         begin = end
-    assert found is not None
-    return found
+    return torch.from_numpy(found)
 
 
 def in_bf16(expert: Path) -> bool:

@@ -138,3 +138,18 @@ def test_the_device_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch)
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def test_a_shifted_picture_repeats_its_edges(device: str) -> None:
+    """Each pixel comes from one place, for all rows and columns by the same offset, held within the picture."""
+    size, pad = 42, 2
+    place = torch.arange(size)
+    pictures = torch.stack([place[:, None].expand(size, size), place.expand(size, size)]).to(torch.uint8)
+    moved = random_shift(pictures.expand(60, -1, -1, -1).contiguous().to(device), torch.Generator(device)).cpu().long()
+    offsets = set()
+    for rows, columns in moved:
+        down, right = int(rows[20, 20]) - 20, int(columns[20, 20]) - 20
+        assert torch.equal(rows, (place + down).clamp(0, size - 1)[:, None].expand(size, size))
+        assert torch.equal(columns, (place + right).clamp(0, size - 1).expand(size, size))
+        offsets.add((down, right))
+    assert {down for down, _ in offsets} == {right for _, right in offsets} == set(range(-pad, pad + 1))
