@@ -73,7 +73,8 @@ class Replay:
 
     def states(self) -> NDArray[np.float32]:
         """All visited states float32 (N, n), one per step, for distillation."""
-        return self._states[: self.size].numpy()
+        states: NDArray[np.float32] = self._states[: self.size].numpy()
+        return states
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The filled part, for a checkpoint."""

@@ -90,6 +90,7 @@ class Adam:
         self._settings = {"lr": group["lr"], "beta1": beta1, "beta2": beta2, "eps": group["eps"]}
         self._settings |= {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
         self._known: Any = None
+        self._lists: tuple[list[Tensor], ...] = ()
 
     def __call__(self) -> None:
         """Move the parameters."""
@@ -130,7 +131,7 @@ class WrittenOut(DDPG):
         own = zip(self._pi.d_weights, self._pi.d_biases, strict=True)
         self._step_actor = Adam(self.actor_optimizer, [one for weight, bias in own for one in (weight.mT, bias)])
         self._step_critic = Adam(self.critic_optimizer, [*self._q.d_weights, *self._q.d_biases])
-        self._slow = list(self.target.parameters()), list(self.average.parameters())
+        self._slow: tuple[list[Tensor], ...] = (list(self.target.parameters()), list(self.average.parameters()))
         self._normaliser = self.actor.normaliser.centre.numpy(), self.actor.normaliser.scale.numpy()
         self._shown = self.actor.see(self._demo_states).numpy(), self._demo_actions.numpy()
         self._actions, self._noise = torch.zeros(2 * rows, k), torch.zeros(rows, k)
@@ -147,7 +148,8 @@ class WrittenOut(DDPG):
         self._see(state, self._acting.x)
         self._acting.forward()
         mean = torch.tanh(self._acting.last[0])
-        return (mean.numpy() + np.float32(noise) * self._normal(mean).numpy()).clip(-1.0, 1.0)
+        action: Array = (mean.numpy() + np.float32(noise) * self._normal(mean).numpy()).clip(-1.0, 1.0)
+        return action
 
     @torch.inference_mode()
     def update(self, batch: Batch, train_actor: bool = True) -> Losses:
@@ -217,7 +219,8 @@ class WrittenOut(DDPG):
         bound = self.config.noise_clip
         noise = self._noise.normal_(generator=self.generator).numpy()
         noise *= self.config.noise
-        return (actions + noise.clip(-bound, bound, out=noise)).clip(-1.0, 1.0)
+        near: Array = (actions + noise.clip(-bound, bound, out=noise)).clip(-1.0, 1.0)
+        return near
 
     def _take(self, critics: Layers, actions: Array) -> None:
         """Show actions (B, k) to the critics, as often as they are used to."""
