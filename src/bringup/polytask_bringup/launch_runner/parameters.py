@@ -14,7 +14,7 @@ from polytask_bringup.launch_runner.substitutions import NotUnderstood
 
 ParameterValue = bool | int | float | str | list[Any]
 
-NUMBERS = {"int": (int, "a whole number"), "float": (float, "a number")}
+NUMBERS: dict[str, tuple[type[int] | type[float], str]] = {"int": (int, "a whole number"), "float": (float, "a number")}
 NOT_IN_YAML = re.compile("[\x7f-\x9f]")
 
 
@@ -34,7 +34,7 @@ def read_value(text: str, kind: str | None) -> ParameterValue:
         raise ValueError(f"{text!r} is not UTF-8") from None
     if kind == "str":
         return text
-    if kind in NUMBERS:
+    if kind is not None and kind in NUMBERS:
         read, what = NUMBERS[kind]
         try:
             return read(text)

@@ -81,9 +81,8 @@ class Supervisor:
     def _start(self, index: int, node: NodeProcess, folder: Path) -> None:
         command = node.command + (["--ros-args", *node.ros_arguments] if node.ros_arguments or node.parameters else [])
         for number, entry in enumerate(node.parameters):
-            path = entry
-            if isinstance(path, dict):
-                path = folder / f"{index}_{number}.yaml"
+            path = entry if isinstance(entry, Path) else folder / f"{index}_{number}.yaml"
+            if not isinstance(entry, Path):
                 write_parameters(path, entry)
             command += ["--params-file", str(path)]
         try:
