@@ -1,6 +1,6 @@
 """One server of an action: a second one says so and stops, before it does anything.
 
-ROS 2 lets any number of nodes serve one action: all of them accept its goals, and all send their commands.
+ROS 2 lets any number of nodes serve one action: all of them accept its goals, and all carry them out.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class SoleServer:
 
     def _reason(self, others: str) -> str:
         return (
-            f"{self.action} is served already, by {others}; two servers would both command the robot. Stop that one "
+            fX
             "first, or start this one in another namespace or domain (ROS_DOMAIN_ID)"
         )
 
