@@ -176,18 +176,32 @@ def test_an_environment_that_is_ready_is_used_at_once(checkout, bare):
     ],
 )
 def test_nodes_are_open_to_other_machines_only_when_told_to_be(tmp_path, given, profile):
-    layout = Layout(tmp_path)
+    assert Path(sourced(tmp_path, given, "FASTDDS_DEFAULT_PROFILES_FILE")).name == profile
+
+
+def test_what_python_compiled_is_kept(tmp_path, checkout, bare):
+    """Else each process would compile torch anew, for many seconds; images of containers forbid to keep it."""
+    assert sourced(tmp_path, {"PYTHONDONTWRITEBYTECODE": "1"}, "PYTHONDONTWRITEBYTECODE") == ""
+    (bare / "python3").unlink()
+    (bare / "python3").write_text('#!/bin/sh\necho "kept $PYTHONDONTWRITEBYTECODE" >&2\n')
+    (bare / "python3").chmod(0o755)
+    assert call(checkout, bare, PYTHONDONTWRITEBYTECODE="1").stderr.splitlines()[0] == "kept "
+
+
+def sourced(folder, given, name):
+    """The value of a variable in a shell with the given ones that has sourced the environment's script."""
+    layout = Layout(folder)
     (layout.venv / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
     layout.install.mkdir()
     (layout.install / "local_setup.sh").touch()
     workspace.write_script(layout)
     said = subprocess.run(
-        ["sh", "-c", f". '{layout.script}'; echo $FASTDDS_DEFAULT_PROFILES_FILE"],
+        ["sh", "-c", f". '{layout.script}'; echo ${name}"],
         env={"PATH": os.environ["PATH"], **given},
         capture_output=True,
         text=True,
     )
-    assert Path(said.stdout.strip()).name == profile
+    return said.stdout.strip()
 
 
 def test_no_disk(tmp_path, monkeypatch):

@@ -170,6 +170,7 @@ def write_script(layout: Layout) -> None:
         f"  LOCALHOST | OFF) : ${{FASTDDS_DEFAULT_PROFILES_FILE:={config / 'fastdds_profile.xml'}}} ;;",
         f"  *) : ${{FASTDDS_DEFAULT_PROFILES_FILE:={config / 'fastdds_network.xml'}}} ;;",
         "esac",
+        "unset PYTHONDONTWRITEBYTECODE  # with it every process would compile torch anew",
         ": ${MUJOCO_GL:=egl}",
         ": ${PYOPENGL_PLATFORM:=$MUJOCO_GL}",
         ": ${HF_HUB_OFFLINE:=1}  # the language model is installed; nothing is to be fetched",
