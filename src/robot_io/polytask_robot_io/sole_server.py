@@ -116,7 +116,7 @@ class SoleServer:
 
     def _reason(self, others: str) -> str:
         return (
-            fX
+            f"{self.action} is served already, by {others}; two servers would both do what is asked. Stop that one "
             "first, or start this one in another namespace or domain (ROS_DOMAIN_ID)"
         )
 
