@@ -87,7 +87,7 @@ class Description:
         return cls(
             suite=entries.text("suite"),
             tasks=entries.names("tasks"),
-            state_names=entries.names("state_names"),
+            state_names=entries.names("state_names", least=0 if "pictures" in meta else 1),
             action_names=entries.names("action_names"),
             instructions={task: instructions.texts(task) for task in instructions.values},
             descriptions={task: descriptions.text(task, LONGEST_TEXT) for task in descriptions.values},

@@ -60,11 +60,11 @@ class Entries:
             self._refuse(name, f"a list of texts of at most {longest} characters")
         return tuple(value)
 
-    def names(self, name: str, most: int = MOST_ENTRIES) -> tuple[str, ...]:
-        """A list of 1 to ``most`` names, none of them twice."""
+    def names(self, name: str, most: int = MOST_ENTRIES, least: int = 1) -> tuple[str, ...]:
+        """A list of ``least`` to ``most`` names, none of them twice."""
         found = self.texts(name, LONGEST_NAME)
-        if not 1 <= len(found) <= most or len(set(found)) < len(found):
-            self._refuse(name, f"a list of 1 to {most} names, none of them twice")
+        if not least <= len(found) <= most or len(set(found)) < len(found):
+            self._refuse(name, f"a list of {least} to {most} names, none of them twice")
         if any(not one.isprintable() or not one for one in found):
             self._refuse(name, "a list of names that can be printed")
         return found

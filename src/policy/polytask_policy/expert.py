@@ -67,7 +67,7 @@ class ExpertPolicy:
         require_weights(tensors, f"the expert in {folder}")
         network, pictures = Entries(meta).part("network"), description.pictures
         sizes = (
-            network.count("state_size", MOST_ENTRIES),
+            network.count("state_size", MOST_ENTRIES, least=0),
             network.count("action_size", MOST_ENTRIES),
             network.counts("hidden", LARGEST_LAYER, MOST_LAYERS),
         )

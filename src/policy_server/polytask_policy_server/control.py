@@ -130,12 +130,13 @@ class ControlLoop:
         """Take in a new observation, and answer it when a goal is running."""
         if observation is self._newest:
             return
+        # Also one that must not be acted upon now: a simulation that stands still shows it once, maybe before its time.
+        self._newest = observation
         fault = self._stamp_fault(observation.stamp_ns)
         if fault:
             self._on_refused(fault)
             self.reject(fault)
             return
-        self._newest = observation
         self._answer(observation)
 
     def reject(self, reason: str) -> None:
@@ -171,9 +172,11 @@ class ControlLoop:
 
     def check(self) -> None:
         """End the running goal when its time is over or observations stay away; called every few milliseconds."""
-        run = self.run
+        run, newest = self.run, self._newest
         if run is None or self._out_of_time(run):
             return
+        if self._refused and self._simulated_time and newest is not None and not self._stamp_fault(newest.stamp_ns):
+            self._answer(newest)  # its time has been told meanwhile
         # From the last one that could be answered: a simulator may go on showing the end of an episode.
         waited = self._steady_time() - max(self._answered, run.begun)
         if waited > self._patience:

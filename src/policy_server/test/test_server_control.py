@@ -81,6 +81,26 @@ def test_answers_each_observation_of_a_lock_step_as_fast_as_they_come():
     assert bench.outcome is None
 
 
+@pytest.mark.parametrize("before_the_goal", [True, False])
+def test_an_observation_that_came_before_its_time_was_told_is_answered(before_the_goal):
+    """State and clock reach a node in any order, and a simulation in lock-step shows each observation once."""
+    bench = Bench(simulated_time=True)
+    bench.now = 0
+    if before_the_goal:
+        bench.see(1_050_000_000)
+        bench.now = 1_050_000_000
+        bench.begin()
+    else:
+        bench.begin()
+        bench.see(1_050_000_000)
+        assert bench.sent == []
+        bench.now = 1_050_000_000
+        bench.loop.check()
+        bench.loop.check()
+    assert bench.sent == [([0.5, 0.5], 1_050_000_000)]
+    assert not bench.ends
+
+
 def test_same_observation_is_answered_once():
     bench = Bench()
     bench.begin()
