@@ -145,7 +145,7 @@ def second_try(root: Path, record: Record) -> Record:
 
 
 def allowed_to_be_flaky(root: Path) -> set[str]:
-    """Names of the tests in test/flaky.txt."""
+    """Names of the files and tests in test/flaky.txt."""
     lines = (root / "test" / "flaky.txt").read_text().splitlines()
     return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
 
@@ -161,7 +161,7 @@ def verdict(record: Record, again: Record, allowed: set[str]) -> tuple[list[str]
     good = not sentences
     flaky = sorted({*record.failed}.difference(*bad.values()))
     sentences += [f"flaky: {name}" for name in flaky]
-    if unknown := [name for name in flaky if name not in allowed]:
+    if unknown := [name for name in flaky if not {name, name.partition("::")[0]} & allowed]:
         if record.others > BUSY:
             sentences.append(f"no verdict on what was flaky: other programs had {record.others:.0%} of the processors")
         else:
