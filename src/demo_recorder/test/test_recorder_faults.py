@@ -84,7 +84,8 @@ def test_the_client_ends_with_the_reason_when_nothing_can_be_used(
     told: list[Progress] = []
     with pytest.raises(RecordingError, match=r"3 episodes in a row could not be used: 0 observations.*'rgba8'"):
         record("push", 2, tmp_path / "data", seed=3, on_progress=told.append)
-    assert seeds == [3, 4, 5]
+    assert seeds[:3] == [3, 4, 5]  # a next one may have been asked for when the third was told
+    assert len(seeds) <= 4
     reasons = {progress.reason for progress in told}
     assert any("image encoding is 'rgba8'" in reason for reason in reasons)
 

@@ -54,7 +54,7 @@ class FakePolicy:
 
     def __init__(self):
         self.description = Description("toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=EMBODIMENT)
-        self.text = child_text() if sys.argv[1] == "child" else SlowText()
+        self.text = child_text() if "child" in sys.argv[1:2] else SlowText()
 
     def goal_from_words(self, words):
         if not words.strip():

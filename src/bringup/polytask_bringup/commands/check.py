@@ -17,7 +17,7 @@ from polytask_bringup.processors import BUSY
 if TYPE_CHECKING:
     from polytask_bringup.run_record import Record
 
-FEW = 4
+FEW = 8
 """Files whose failed tests are given another try; tests of a file share nodes, and fail together."""
 
 INTERRUPTED, NOTHING_RAN = 2, 5
