@@ -61,7 +61,8 @@ def test_ctrl_c_while_nodes_are_still_starting(up, graph, untrained):
     took = stack.interrupt()
     assert stack.processes() == {}
     assert took < STOPPED_IN
-    assert "Traceback" not in stack.output()
+    # Python's own first moments, before any line of ours, still tell of an interruption; its modules there are frozen.
+    assert 'File "/' not in stack.output()
 
 
 def test_a_killed_runner_takes_its_nodes_with_it(up, graph):
