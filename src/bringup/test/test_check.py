@@ -59,7 +59,9 @@ def test_pytests_own_failure_is_none_of_a_test(project: Path) -> None:
     assert check.run_pytest(project, ["-q"], Record()) not in (0, 1)
 
 
-@pytest.mark.parametrize(("files", "count", "again"), [(1, 1, 0), (1, check.FEW + 1, 0), (check.FEW + 1, 1, check.FEW + 1)])
+@pytest.mark.parametrize(
+    ("files", "count", "again"), [(1, 1, 0), (1, check.FEW + 1, 0), (check.FEW + 1, 1, check.FEW + 1)]
+)
 def test_what_failed_is_run_once_more(project: Path, files: int, count: int, again: int) -> None:
     for number in range(files):
         (project / f"test_{number}.py").write_text(FAILS_ONCE.format(count=count, file=number))
