@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -61,8 +62,8 @@ def test_ctrl_c_while_nodes_are_still_starting(up, graph, untrained):
     took = stack.interrupt()
     assert stack.processes() == {}
     assert took < STOPPED_IN
-    # Python's own first moments, before any line of ours, still tell of an interruption; its modules there are frozen.
-    assert 'File "/' not in stack.output()
+    # Python's own first moments, before any line of ours, still tell of an interruption.
+    assert not re.search(r'File "[^"]*polytask_', stack.output())
 
 
 def test_a_killed_runner_takes_its_nodes_with_it(up, graph):

@@ -124,7 +124,8 @@ def test_another_policy_that_sees_otherwise_needs_another_server(ros_domain, tmp
     rclpy.init(context=context)
     node = rclpy.create_node("server", context=context)
     try:
-        served = ServedPolicy(node, SeeingPolicy())
+        policy = SeeingPolicy()
+        served = ServedPolicy(node, policy.text, policy)
         assert served.cameras == ("eye",)
         blind = dataclasses.replace(served.current.description, state_names=("x", "y"), pictures=None)
         examples = {
