@@ -6,7 +6,6 @@ Start seeds are kept apart by range: demonstrations below 10,000, evaluation fro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -76,14 +75,14 @@ class Evaluation:
         }
 
 
-def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson score interval of a proportion; (0, 1) without trials."""
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a proportion; (0, 1) without trials."""
+    from scipy.stats import binomtest  # slow to import
+
     if trials == 0:
         return 0.0, 1.0
-    p, spread = successes / trials, z * z / trials
-    centre = p + spread / 2
-    half = z * math.sqrt(p * (1 - p) / trials + spread / (4 * trials))
-    return max(0.0, (centre - half) / (1 + spread)), min(1.0, (centre + half) / (1 + spread))
+    interval = binomtest(successes, trials).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def evaluate(
