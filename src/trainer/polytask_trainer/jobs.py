@@ -104,18 +104,21 @@ class EvaluateJob:
 
 
 @dataclass(frozen=True)
-class RunJob:
-    """Do one run of an experiment."""
+class CallJob:
+    """Call a function, which is known by its name alone."""
 
-    kind: ClassVar[str] = "run"
-    run: Mapping[str, Any]
-    """``Run.to_json()`` of polytask_trainer.experiments.run."""
-    root: str
-    """Folder of the runs' folders."""
+    kind: ClassVar[str] = "call"
+    target: str
+    """"module:function". It is called with ``arguments``, ``on_progress`` and ``should_stop``, and returns what
+    :func:`polytask_trainer.run_job.run` does."""
+    arguments: Mapping[str, Any]
+    """JSON-able, by name."""
+    output: str
+    """Folder in which it works; no other process works there meanwhile."""
 
 
-Job = LearnJob | DistillJob | AssimilateJob | EvaluateJob | RunJob
-_KINDS = (LearnJob, DistillJob, AssimilateJob, EvaluateJob, RunJob)
+Job = LearnJob | DistillJob | AssimilateJob | EvaluateJob | CallJob
+_KINDS = (LearnJob, DistillJob, AssimilateJob, EvaluateJob, CallJob)
 KINDS: Mapping[str, type[Any]] = {kind.kind: kind for kind in _KINDS}
 
 

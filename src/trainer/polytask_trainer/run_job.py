@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import pkgutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polytask_trainer.jobs import POLYTASK, AssimilateJob, DistillJob, EvaluateJob, Job, JobRefused, LearnJob, RunJob
+from polytask_trainer.jobs import POLYTASK, AssimilateJob, CallJob, DistillJob, EvaluateJob, Job, JobRefused, LearnJob
 
 if TYPE_CHECKING:
     import gymnasium
@@ -52,10 +53,9 @@ def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, A
     try:
         if isinstance(job, EvaluateJob):
             return _evaluate(job, progress, should_stop)
-        if isinstance(job, RunJob):
-            with _alone_in(Path(job.root) / job.run["name"]):
-                return _run(job, progress, should_stop)
         with _alone_in(Path(job.output).expanduser()):
+            if isinstance(job, CallJob):
+                return _call(job, progress, should_stop)
             if isinstance(job, LearnJob):
                 if job.method not in ("", POLYTASK):
                     return methods.learn(job, progress, should_stop)
@@ -157,10 +157,10 @@ def _assimilate(job: AssimilateJob, on_progress: Progress, should_stop: ShouldSt
     return {"finished": result.finished, "steps": result.steps, "loss": result.loss, "output": job.output}
 
 
-def _run(job: RunJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
-    from polytask_trainer.experiments.run import execute
-
-    return {"finished": execute(job.run, Path(job.root), on_progress, should_stop)}
+def _call(job: CallJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
+    function = pkgutil.resolve_name(job.target)
+    result: dict[str, Any] = function(**job.arguments, on_progress=on_progress, should_stop=should_stop)
+    return result
 
 
 def _evaluate(job: EvaluateJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:

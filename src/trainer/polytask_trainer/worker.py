@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from polytask_trainer.jobs import EvaluateJob, Job, JobRefused, RunJob, from_dict, to_dict
+from polytask_trainer.jobs import EvaluateJob, Job, JobRefused, from_dict, to_dict
 from polytask_trainer.run_job import run
 
 GRACE = 2.5
@@ -35,8 +35,8 @@ def grace(job: Job) -> float:
     """
     if isinstance(job, EvaluateJob):
         return GRACE
-    folder = Path(job.root) / job.run["name"] if isinstance(job, RunJob) else Path(job.output).expanduser()
-    return GRACE + sum(file.stat().st_size for file in (folder / "training").rglob("*.safetensors")) / SAVING
+    training = Path(job.output).expanduser() / "training"
+    return GRACE + sum(file.stat().st_size for file in training.rglob("*.safetensors")) / SAVING
 
 
 @dataclass(frozen=True)

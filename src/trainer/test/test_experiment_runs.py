@@ -163,9 +163,9 @@ def test_pieces_are_made_once_in_all_sittings(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "counting_work", sys.modules[__name__])
     one = run(work="counting_work:counting")
     made.clear()
-    assert not execute(one.to_json(), tmp_path, lambda _: None, lambda: len(made) == 2)
+    assert not execute(one.to_json(), tmp_path, lambda _: None, lambda: len(made) == 2)["finished"]
     assert not finished(tmp_path, one)
-    assert execute(one.to_json(), tmp_path, lambda _: None, lambda: False)
+    assert execute(one.to_json(), tmp_path, lambda _: None, lambda: False)["finished"]
     assert made == [0, 1, 2, 3]
     document = json.loads((tmp_path / one.name / "result.json").read_text())
     assert document["result"] == {"sum": 6}
@@ -185,7 +185,7 @@ def test_killed_or_stopped_in_the_middle_an_experiment_gives_the_same_json(tmp_p
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the workers
     for one in two_runs():
-        assert execute(one.to_json(), whole, lambda _: None, lambda: False)
+        assert execute(one.to_json(), whole, lambda _: None, lambda: False)["finished"]
     torch.set_num_threads(threads)
     killed = subprocess.Popen([sys.executable, "-c", CONDUCT, str(parts)])
     while lines(parts) < 4:

@@ -33,7 +33,7 @@ def test_smoke_budget(name, root, monkeypatch):
     monkeypatch.setattr(TextEncoder, "encode", vectors)
     runs = plan(name, "smoke")
     for run in runs:
-        assert execute(run.to_json(), root, lambda _: None, lambda: False)
+        assert execute(run.to_json(), root, lambda _: None, lambda: False)["finished"]
     results = root / "reports" / name
     conduct(runs, root, results, Console(quiet=True))
     assert sorted(path.stem for path in results.glob("*.json")) == sorted(run.slug for run in runs)

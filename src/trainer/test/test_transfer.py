@@ -65,9 +65,9 @@ def test_stopped_anywhere_a_run_gives_the_same_curve(tmp_path):
         asked += 1
         return asked % 3 == 0
 
-    assert execute(cold.to_json(), tmp_path / "whole", lambda _: None, lambda: False)
+    assert execute(cold.to_json(), tmp_path / "whole", lambda _: None, lambda: False)["finished"]
     sittings = 1
-    while not execute(cold.to_json(), tmp_path / "parts", lambda _: None, at_every_third_time):
+    while not execute(cold.to_json(), tmp_path / "parts", lambda _: None, at_every_third_time)["finished"]:
         sittings += 1
     assert sittings > 2
     whole, parts = (

@@ -9,8 +9,10 @@ from rich.console import Console
 
 from polytask_policy.checkpoint import write_atomically
 from polytask_trainer.commands import run_jobs
-from polytask_trainer.experiments.run import DOCUMENT, Run, finished
-from polytask_trainer.jobs import RunJob
+from polytask_trainer.experiments.run import DOCUMENT, Run, execute, finished
+from polytask_trainer.jobs import CallJob
+
+EXECUTE = f"{execute.__module__}:{execute.__name__}"
 
 
 def conduct(
@@ -31,7 +33,10 @@ def conduct(
     left = {name: run for name, run in by_name.items() if not finished(root, run)}
     for name in by_name.keys() - left.keys():
         _publish(by_name[name], root, results)
-    jobs = {run.name: RunJob(run.to_json(), str(root)) for run in left.values()}
+    jobs = {
+        name: CallJob(EXECUTE, {"run": run.to_json(), "root": str(root)}, output=str(root / name))
+        for name, run in left.items()
+    }
     needs = {run.name: [need.name for need in run.needs if need.name in left] for run in left.values()}
     run_jobs(
         jobs,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import json
+import pkgutil
 import platform
 import re
 import subprocess
@@ -168,34 +168,34 @@ def finished(root: Path, run: Run) -> bool:
 
 def execute(
     run: Mapping[str, Any],
-    root: Path,
+    root: str | Path,
     on_progress: Callable[[dict[str, Any]], None],
     should_stop: Callable[[], bool],
-) -> bool:
-    """Do a run (:meth:`Run.to_json`) in its folder under ``root``. False: stopped before its end.
+) -> dict[str, bool]:
+    """Do a run (:meth:`Run.to_json`) in its folder under ``root``. ``finished`` False: stopped before its end.
 
     The result's JSON says what was run, with which versions, and what came out; how long it took is in ``times.json``.
     """
+    root = Path(root)
     folder = root / run["name"]
     if (folder / DOCUMENT).is_file():
-        return True
+        return {"finished": True}
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     context = Context(
         run["config"], run["seed"], folder, [root / need for need in run["needs"]], on_progress, should_stop
     )
-    module, function = run["work"].split(":")
     ended = False
     try:
-        result = getattr(importlib.import_module(module), function)(context)
+        result = pkgutil.resolve_name(run["work"])(context)
         ended = True
     except Stopped:
-        return False
+        return {"finished": False}
     finally:
         _keep_time(folder / "times.json", time.monotonic() - began, ended)
     document = {**run, "versions": versions(), "result": result}
     write_atomically(folder / DOCUMENT, (json.dumps(document, indent=1) + "\n").encode())
-    return True
+    return {"finished": True}
 
 
 def _keep_time(path: Path, seconds: float, ended: bool) -> None:
