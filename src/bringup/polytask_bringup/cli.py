@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from polytask_bringup.commands import ask, bench, check, demo, experiment, learning, nodes, recording, setup
+from polytask_bringup.commands import ask, bench, check, demo, docs, experiment, learning, nodes, recording, setup
 from polytask_robot_io.ros_environment import BadEnvironment, BadName
 from polytask_robot_io.starting import explain_missing
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (demo, recording, learning, experiment, nodes, ask, check, setup, bench):
+for module in (demo, recording, learning, experiment, nodes, ask, check, docs, setup, bench):
     module.register(app)
 
 

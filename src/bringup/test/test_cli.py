@@ -25,6 +25,7 @@ COMMANDS = (
     "evaluate",
     "tasks",
     "doctor",
+    "docs",
     "bench",
     "setup",
 )

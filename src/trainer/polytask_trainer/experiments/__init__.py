@@ -6,7 +6,7 @@ An experiment is a module of this package, listed in ``EXPERIMENTS``, with
 - ``runs(settings, seed)``: the runs of one seed; what they need comes along by itself;
 - ``report(documents)``: a :class:`Report`, from the JSON of its finished runs alone.
 
-``run.py``, ``plan.py`` and ``documents.py`` know nothing of any method.
+``run.py``, ``plan.py``, ``conduct.py`` and ``report.py`` know nothing of any method.
 """
 
 EXPERIMENTS: tuple[str, ...] = (
