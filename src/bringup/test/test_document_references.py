@@ -1,4 +1,4 @@
-"""What documents and comments refer to exists: pages, headings, files, modules and what is in them."""
+"""What documents and comments refer to exists: pages, headings, files, modules and what is in them. Lines are short."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"(?<![\w/.~$-])(?:src|config|docs|launch|test)/[\w./<>*{}…-]*[\w>*}…]")
 PART = re.compile(r"(?<![\w/.~$<*-])(?:[a-z_]\w*/)*[a-z_]\w*\.(?:py|yaml)\b(?!/)")
 MODULE = re.compile(r"(?<![\w/.])polytask_\w+(?:\.\w+)+")
+WIDTH = 110
 STANDS_FOR_SOMETHING = re.compile(r"[<>*{}…]|(?<![\w])[A-Z]+(?![\w])")
 ELSEWHERE = {"rosdep/python.yaml"}
 """Files of other projects that comments name."""
@@ -55,6 +56,14 @@ def dead_links(path: Path) -> Iterator[str]:
         target = (path.parent / file).resolve() if file else path
         if not target.exists() or (anchor and anchor not in headings(target)):
             yield link
+
+
+def long_lines(path: Path) -> Iterator[str]:
+    """Lines of a document's prose that are wider than WIDTH and could be broken."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for line in text.splitlines():
+        if len(line) > WIDTH and not line.startswith(("|", "#", "![")) and " " in line[:WIDTH].strip(" -"):
+            yield line
 
 
 def dead_paths(text: str) -> Iterator[str]:
@@ -127,6 +136,11 @@ def named(path: Path) -> str:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=named)
 def test_links_of_documents_lead_somewhere(path):
     assert list(dead_links(path)) == []
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if path.name != "CHANGELOG.md"], ids=named)
+def test_prose_is_wrapped(path):
+    assert list(long_lines(path)) == []
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *PROGRAMS, *SETTINGS], ids=named)

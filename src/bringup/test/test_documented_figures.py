@@ -15,7 +15,7 @@ ROWS = {
     "… by name": "name",
     "… in sentences": "heldout",
     "control": "nogoal",
-    "from the same start": "other",
+    "asked for a different task": "other",
     "observation → command": "latency",
     "lock-step": "lockstep",
 }

@@ -11,7 +11,7 @@ from polytask_bringup.commands.common import reporting
 
 
 def demo(
-    suite: Annotated[str, typer.Option(help="Suite of simulated tasks; see docs/suites.md.")] = "tabletop",
+    suite: Annotated[str, typer.Option(help="Suite of simulated tasks; see docs/reference/suites.md.")] = "tabletop",
     tasks: Annotated[
         str, typer.Option(help="Names of the tasks, separated by commas; empty: five of the suite.", show_default=False)
     ] = "",

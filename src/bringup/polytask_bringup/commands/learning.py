@@ -77,7 +77,7 @@ def learn(
         Path, typer.Option(help="Folder of recordings; those of other tasks in it are passed over.")
     ] = Path("data/demonstrations"),
     output: Annotated[Path, typer.Option(help="Folder that gets a run folder for each task.")] = Path("runs/experts"),
-    suite: Annotated[str, typer.Option(help="Suite of the task; see docs/suites.md.")] = "tabletop",
+    suite: Annotated[str, typer.Option(help="Suite of the task; see docs/reference/suites.md.")] = "tabletop",
     reward: Annotated[
         Reward | None,
         typer.Option(help="ot: likeness to the demonstration, by optimal transport; environment: the suite's own."),
@@ -110,8 +110,9 @@ def learn(
     The reward is likeness to the demonstration; the environment's is not looked at. Stopped at any moment, also by
     kill -9, the same command carries on from the last checkpoint. Curves: `tensorboard --logdir runs`.
 
-    With --into, a unified policy learns the tasks too and forgets none; see docs/lifelong.md. With --method, tasks are
-    learned together, from the suite's own reward: `--suite pocket_house --method auxdistill rearrange-hard`.
+    With --into, a unified policy learns the tasks too and forgets none; see docs/explanation/lifelong.md. With
+    --method, tasks are learned together, from the suite's own reward: `--suite pocket_house --method auxdistill
+    rearrange-hard`.
     """
     from polytask_trainer.jobs import AssimilateJob, LearnJob
 

@@ -73,7 +73,9 @@ def serve(
 
 
 def tasks(
-    suite: Annotated[str, typer.Option(help="Suite whose tasks are listed; see docs/suites.md.")] = "tabletop",
+    suite: Annotated[
+        str, typer.Option(help="Suite whose tasks are listed; see docs/reference/suites.md.")
+    ] = "tabletop",
     sentences: Annotated[bool, typer.Option("--sentences", help="Also list the sentences taught for each.")] = False,
 ) -> None:
     """List the tasks of a suite: what can be shown, learned and asked for."""

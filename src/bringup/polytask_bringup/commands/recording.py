@@ -38,7 +38,7 @@ def record(
             help="scripted: the suite's expert; keyboard: you, also over SSH; none: whoever publishes `command`."
         ),
     ] = Driver.scripted,
-    suite: Annotated[str, typer.Option(help="Suite that is simulated; see docs/suites.md.")] = "tabletop",
+    suite: Annotated[str, typer.Option(help="Suite that is simulated; see docs/reference/suites.md.")] = "tabletop",
     seed: Annotated[int, typer.Option(help="Seed of the first episode's start; the next has the next.", min=0)] = 0,
     keep_failures: Annotated[bool, typer.Option("--keep-failures", help="Also keep episodes without success.")] = False,
     running: Annotated[

@@ -34,7 +34,7 @@ class _Embodiments(dict[str, str]):
         _suite(suite)
         raise SuiteError(
             f"suite {suite!r} has discrete actions and no embodiment file: it is not for a robot's topics, recordings "
-            "or experts; docs/suites.md says what learns on it"
+            "or experts; docs/reference/suites.md says what learns on it"
         )
 
 
@@ -105,7 +105,9 @@ def scripted_expert(suite: str, task: str) -> Expert:
     expert = _suite(suite).expert
     load_suite(suite).task(task)
     if expert is None:
-        raise SuiteError(f"suite {suite!r} has no scripted experts; docs/suites.md says how demonstrations are made")
+        raise SuiteError(
+            f"suite {suite!r} has no scripted experts; docs/reference/suites.md says how demonstrations are made"
+        )
     made: Expert = _load(expert)(task)
     return made
 

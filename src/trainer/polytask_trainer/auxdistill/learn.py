@@ -19,7 +19,7 @@ from polytask_trainer.auxdistill.state import Log, Training, save_policy
 from polytask_trainer.learner import LearnResult
 
 FIRST_START = 1_000_000
-"""Training draws its starts from here on; see docs/experiments.md."""
+"""Training draws its starts from here on; see docs/explanation/experiments.md."""
 STARTS_PER_SEED = 10_000_000
 
 

@@ -89,7 +89,7 @@ class TaskLayer(nn.Module):
     """Two layers, the first with weights of each task's own, which the task, a one-hot vector, chooses.
 
     With a vector of each task's added to shared weights instead, one task's gradient moved the others' actions: on the
-    house some were not learned together that each alone is learned soon (docs/auxdistill.md).
+    house some were not learned together that each alone is learned soon (docs/explanation/auxdistill.md).
     """
 
     def __init__(self, inputs: int, outputs: int, tasks: int) -> None:
