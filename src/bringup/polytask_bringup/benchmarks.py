@@ -1,4 +1,4 @@
-"""What `bench` measures: each part gives ratios of two speeds (or amounts), measured in turns in one run."""
+"""Benchmarks of `bench`: each part gives ratios of two speeds (or amounts), measured in turns in one run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of the processors other programs took while the tests ran: what is late then is no fault of ours."""
+"""Processor time that other programs used while the tests ran: a test that is late then cannot be judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stamps say against the order of arrival, which no clock can spoil: clocks that differ, jump, or are not read."""
+"""Check of stamps against the order of arrival: clocks that differ, jump, or are not read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recording client says to the recorder and to the simulator. Everything happens in the calling thread."""
+"""Client of the recorder and of the simulator. Everything happens in the calling thread."""
 
 from __future__ import annotations
 

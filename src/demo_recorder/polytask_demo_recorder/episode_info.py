@@ -1,4 +1,4 @@
-"""What a recording says about itself: the metadata record ``polytask`` of its MCAP file."""
+"""Description of a recording: the metadata record ``polytask`` of its MCAP file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the recorder hears: its raw subscriptions, who publishes, and when a message came."""
+"""The recorder's raw subscriptions: who publishes, and when a message arrived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the messages in a recording's file amount to, and whether they make an episode. The recorder judges by it."""
+"""Validation of a recording: whether its messages make an episode. The recorder keeps or discards by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the recorder, and how that may end."""
+"""A request to the recorder, and its possible outcomes."""
 
 from __future__ import annotations
 

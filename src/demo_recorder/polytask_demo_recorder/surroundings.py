@@ -1,4 +1,4 @@
-"""Whether those are there without whom nothing can be recorded, and nobody twice; without ROS."""
+"""Check that every publisher which a recording needs is there, and none twice; without ROS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of a goal so far, and how that is told at its end."""
+"""Counts of a recording goal's episodes, and its final message."""
 
 from __future__ import annotations
 

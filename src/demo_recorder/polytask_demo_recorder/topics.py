@@ -1,4 +1,4 @@
-"""What the recorder listens to."""
+"""Topics that are recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy was trained for: robot, suite and tasks, as stored in its checkpoint."""
+"""Specification of a policy: the robot, suite and tasks it was trained for, as stored in its checkpoint."""
 
 from __future__ import annotations
 

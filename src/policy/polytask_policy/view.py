@@ -1,4 +1,4 @@
-"""What a policy takes of a robot's observations, whoever runs it: evaluation, actors, the policy server."""
+"""Processing of observations into a policy's inputs, the same in evaluation, actors and the policy server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the simulator's episode says about the running goal."""
+"""Status of the running goal, from the simulator's episode."""
 
 from __future__ import annotations
 

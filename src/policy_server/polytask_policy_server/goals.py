@@ -1,4 +1,4 @@
-"""What a goal of ExecuteTask asks for, checked before anything is done about it."""
+"""Parsing of ExecuteTask goals; each is checked before anything else happens."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ class Run:
     """A goal that was understood and is being carried out."""
 
     ticket: Any
-    """Whoever waits for its end."""
+    """Action goal handle to report to."""
     policy: UnifiedPolicy
-    """That which understood the goal; it carries it out to the end, whatever is loaded meanwhile."""
+    """The policy that encoded the goal; it carries it out to the end, whatever is loaded meanwhile."""
     goal: Goal
     timeout: float
     """s, counted from its beginning; of simulated time where the node follows that, else of the steady clock."""
@@ -51,7 +51,7 @@ class Run:
     next_feedback: float = 0.0
     """s of the steady clock."""
     view: View | None = None
-    """Of a policy that sees, new for each goal: the frames of earlier ones are none of its own."""
+    """Of an image-based policy; reset for each goal, so frames of an earlier goal are not reused."""
 
     def act(self, observation: Observation) -> np.ndarray:
         """The policy's action (k,) for an observation of the robot."""

@@ -1,4 +1,4 @@
-"""What a node tells of itself on /diagnostics once a second: rates, jitter, latencies, and what it dropped and why."""
+"""A node's report on /diagnostics once a second: rates, jitter, latencies, and what it dropped and why."""
 
 from __future__ import annotations
 

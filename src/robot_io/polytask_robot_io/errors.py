@@ -1,4 +1,4 @@
-"""What can be wrong with what comes in. Each carries a sentence on what is wrong, where, and what to do."""
+"""Errors about incoming data. Each message says what is wrong, where, and what to do."""
 
 from __future__ import annotations
 

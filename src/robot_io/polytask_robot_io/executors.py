@@ -1,4 +1,4 @@
-"""How a node of this project runs: executor, signals and a clean end."""
+"""Running a node: executor, signals and a clean end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an executable does first, while nothing heavy has been imported; standard library only."""
+"""First steps of an executable, before anything heavy is imported; standard library only."""
 
 from __future__ import annotations
 

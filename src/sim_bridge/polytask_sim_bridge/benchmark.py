@@ -1,4 +1,4 @@
-"""What the way through ROS costs: the same episodes in process, in lock-step over topics, and by step_episode.
+"""Benchmark of the cost of ROS: the same episodes in process, in lock-step over topics, and by step_episode.
 
 Every way gets the same actions, drawn from a seed; resets are not counted. The states must come out equal, bit by bit.
 """

@@ -1,4 +1,4 @@
-"""How quick the Sinkhorn of matching rewards is against POT's: at equal accuracy in batches, and as it is used."""
+"""Benchmark: the Sinkhorn of matching rewards against POT's, at equal accuracy in batches, and as it is used."""
 
 from __future__ import annotations
 

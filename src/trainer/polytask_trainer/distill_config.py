@@ -57,7 +57,7 @@ class DistillConfig:
             raise ValueError(f"device must be auto, cpu or cuda, not {self.device!r}")
 
     def said(self) -> dict[str, Any]:
-        """Return what has a say in the policy: all but the device, so that a distillation may carry on elsewhere."""
+        """Return the settings that affect the result: all but `device`, so a distillation may resume on another."""
         settings = asdict(self)
         del settings["device"]
         return settings

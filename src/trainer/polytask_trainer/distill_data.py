@@ -1,4 +1,4 @@
-"""What a policy is taught from: of each task, states with its expert's actions, sentences and goal pictures."""
+"""Training data of a distillation: for each task, states with its expert's actions, sentences and goal images."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from polytask_policy.pictures import picture_fault, shrink
 from polytask_trainer.distill_frames import Frames, joined
 
 STATES_AT_ONCE = 1 << 16
-"""That an expert is shown."""
+"""Number of states in one forward pass of an expert."""
 SPREAD = 256
-"""Samples of which the frames tell replays apart."""
+"""Number of samples whose frames identify a replay."""
 SentenceEncoder = Callable[[Sequence[str]], NDArray[np.float32]]
 
 

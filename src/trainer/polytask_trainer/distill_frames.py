@@ -1,4 +1,4 @@
-"""What experts saw in the states of their replays, for teaching a policy that sees."""
+"""Camera frames of the experts' replays, for distilling an image-based policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the words of a job stand for: settings, an environment, what an expert is trained for."""
+"""Resolve a job's fields into a configuration, an environment and a policy specification."""
 
 from __future__ import annotations
 

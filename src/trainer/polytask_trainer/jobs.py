@@ -1,4 +1,4 @@
-"""What the trainer is asked to do, as plain data; :func:`polytask_trainer.run_job.run` does it."""
+"""The trainer's jobs as plain data; :func:`polytask_trainer.run_job.run` does it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ from polytask_trainer.trials import Matched, goal_pictures, mean_total, read_tri
 REACH = 50.0
 """Scales (5 m, 25 m/s, 25 rad) from the demonstrations' mean beyond which a state is a broken simulation's."""
 MIDST = 20.0
-"""s after which the state is saved at the earliest in the midst of an episode's updates, which are many and short."""
+"""Minimum time in s between checkpoints written during an episode's gradient updates."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a policy remembers of its tasks, so that it can learn more of them without the experts' folders.
+"""The rehearsal memory of a policy: it learns more tasks without the experts' folders.
 
 It lies in the policy's folder as ``memory/<name>``, and the policy's checkpoint says which name is its own. So policy
 and memory change in one step, that of the checkpoint; what a killed writer left behind is removed by the next one.

@@ -32,7 +32,7 @@ from polytask_trainer.training_state import ResumeError
 from polytask_trainer.warm_start import FIRST_TRIAL, FromPolicy
 
 REHEARSAL = DistillConfig(batch=128, pictures=4)
-"""How a batch of the memory is drawn at each update; few pictures, for they cost most."""
+"""Sampling of a memory batch at each update; few images, since they cost most."""
 
 
 TRIALS = 8

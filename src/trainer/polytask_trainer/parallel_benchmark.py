@@ -1,4 +1,4 @@
-"""What it costs to learn two experts at once, each in a process of its own, instead of one."""
+"""Benchmark: the time of two experts learned at once, each in its own process, over that of one."""
 
 from __future__ import annotations
 

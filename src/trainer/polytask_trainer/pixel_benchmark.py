@@ -1,4 +1,4 @@
-"""How quick the pixel agent's update and its replay are, against the same written plainly, as a textbook would."""
+"""Benchmark: the image agent's update and replay against a plain textbook implementation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training writes down as it goes: progress.jsonl, TensorBoard, and the caller's callback."""
+"""Progress of a training: progress.jsonl, TensorBoard, and the caller's callback."""
 
 from __future__ import annotations
 

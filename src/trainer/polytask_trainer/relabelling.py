@@ -1,4 +1,4 @@
-"""What experts that see would do in the states of their replays (PolyTask, Algorithm 2, line "relabel").
+"""Actions of image-based experts in the states of their replays (PolyTask, Algorithm 2, line "relabel").
 
 At the papers' size that is some 140,000 states of an expert, minutes on a GPU and longer without. So the actions are
 kept as they come, and a distillation that was stopped, or killed, carries on.
@@ -20,9 +20,9 @@ from polytask_trainer.distill_frames import CHUNK
 from polytask_trainer.trials import write_npz
 
 FOLDER = "relabelled"
-"""In a distillation's state; a file for each expert, named by its lesson's source."""
+"""Subfolder of a distillation's state, with a file for each expert, named by its lesson's source."""
 KEEP_EVERY = 60.0
-"""s."""
+"""Time in s between checkpoints of a relabelling."""
 
 
 def labelled(

@@ -17,7 +17,7 @@ from polytask_policy.expert import ExpertPolicy
 from polytask_trainer.evaluate import Policy, training_seed
 
 PICTURES = 10
-"""Of an expert's results, as goals."""
+"""Number of goal images taken of an expert's results."""
 
 
 @dataclass(frozen=True)

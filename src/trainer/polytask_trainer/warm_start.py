@@ -37,18 +37,18 @@ START = "start"
 WORDS = "its own words"
 NOTHING = "nothing"
 GOAL_STEPS, GOAL_RATE = 400, 0.03
-"""Adam's steps and learning rate when a goal is fitted."""
+"""Adam steps and learning rate for fitting a goal."""
 CLONING_STEPS = 300
-"""Steps of cloning from a taught skill; as many as from nothing would leave little of it."""
+"""Cloning steps from a taught skill; as many as from scratch would erase it."""
 PARTS = ("states", "actions", "rewards")
 ROUNDS = ((None, 1), (3, 2), (1, 6))
-"""Of how many actors, those that matched best so far, each has how many episodes; what fits is tried more often."""
+"""Rounds of trials: (number of best-matching actors, None for all; episodes of each). Good matches get more."""
 FIRST_TRIAL = 99_000
-"""Number of the first training start of these; training itself does not come that far."""
+"""First episode index used for trial rollouts; far above any index that training reaches."""
 GOOD = REWARD_SUM / 2
-"""What a trial has to earn to be imitated."""
+"""Minimum return of a trial that is imitated."""
 FADE = 3000
-"""Agent steps after which trials are not imitated any more."""
+"""Agent step from which on trials are no longer imitated."""
 
 
 def fitted_goal(actor: GoalConditionedActor, goal: Tensor, shown: Shown) -> Tensor:

@@ -128,8 +128,8 @@ def run_pytest(root: Path, options: Sequence[str], record: Record, wanted: Seque
 def second_try(root: Path, record: Record) -> Record:
     """Run what failed again, alone: nodes on a busy machine may miss a test's patience.
 
-    In a process of its own, since tests of a file share nodes. Failures in more than a few files are none of a busy
-    machine's; nor is a crash.
+    In a process of its own, since tests of a file share nodes. Failures spread over more than a few files are not
+    caused by a busy machine; nor is a crash.
     """
     from polytask_bringup.run_record import Record
 

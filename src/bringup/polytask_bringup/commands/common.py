@@ -1,4 +1,4 @@
-"""What the commands share: where things are, how to fail, numbers for people."""
+"""Helpers of the commands: the checkout's folder, errors, running a program."""
 
 from __future__ import annotations
 

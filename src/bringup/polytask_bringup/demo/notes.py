@@ -1,4 +1,4 @@
-"""What a reader of the table has to know beside it, said only where it holds."""
+"""Notes below the table of figures; each is shown only where it applies."""
 
 from __future__ import annotations
 

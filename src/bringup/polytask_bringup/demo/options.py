@@ -1,4 +1,4 @@
-"""What a demo run is asked to do: options from the command line, its scale, and its seeds."""
+"""Options of a demo run: from the command line, its scale, and its seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo must reach, in one table. Measured values never appear here."""
+"""Targets of the demo, in one table. Measured values never appear here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast the served policy answers: latency in real time, and lock-step through ROS against in process."""
+"""Timing of the served policy: latency in real time, and lock-step through ROS against in process."""
 
 from __future__ import annotations
 

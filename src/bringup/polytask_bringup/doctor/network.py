@@ -1,4 +1,4 @@
-"""Who can reach this machine's nodes: the addresses at which a node listens."""
+"""Reachability of this machine's nodes: the addresses at which a node listens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must come from the operating system: a compiler, cmake, Python's headers, an EGL that renders in software."""
+"""System packages: a compiler, cmake, Python's headers, an EGL that renders in software."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stepping many environments together brings, against as many stepped one after another."""
+"""Benchmark: many environments stepped together against as many stepped one after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the environments of all suites have in common: spaces, the check of actions, pictures."""
+"""Common part of all suites' environments: spaces, the check of actions, images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cheap settings of our pictures bring, against MuJoCo's own on the same scene, measured in turns."""
+"""Benchmark: our cheap rendering settings against MuJoCo's default ones on the same scene, measured in turns."""
 
 from __future__ import annotations
 

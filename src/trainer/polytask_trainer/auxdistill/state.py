@@ -1,4 +1,4 @@
-"""What a training keeps on disk: the resumable state, a log with a line for each update, and the policy."""
+"""Files of an AuxDistill training: the resumable state, a log with a line for each update, and the policy."""
 
 from __future__ import annotations
 

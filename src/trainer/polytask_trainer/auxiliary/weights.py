@@ -1,4 +1,4 @@
-"""How much each auxiliary loss counts: fixed, balanced, by cosine similarity, or learned online (OL-AUX).
+"""Weights of the auxiliary losses: fixed, balanced, by cosine similarity, or learned online (OL-AUX).
 
 **The sign of OL-AUX.** Parameters descend L = L_main + sum_i w_i L_i (Eq. 1): theta' = theta - a grad L. To first order
 in the step size a

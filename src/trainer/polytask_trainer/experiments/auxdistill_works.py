@@ -1,4 +1,4 @@
-"""What AuxDistill's runs do: learn all tasks at once, and judge the policy."""
+"""Stage functions of the AuxDistill experiment: learn all tasks at once, and evaluate the policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runs of ``ol_aux`` do: the toy problem, and an arm that learns to look as a picture shows it."""
+"""Stage functions of ``ol_aux``: the toy problem, and an arm that learns to reach the posture in a goal image."""
 
 from __future__ import annotations
 

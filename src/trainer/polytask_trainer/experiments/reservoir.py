@@ -1,4 +1,4 @@
-"""How much a policy has to remember: success after the last task over the share of samples that is kept."""
+"""Memory size: success after the last task over the share of samples that is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an expert is learned from: matching as the demo does it, the paper's on raw states, the environment's reward."""
+"""Rewards compared: matching as in the demo, the paper's on raw states, and the environment's reward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runs of ``transfer`` do: learn a task, and judge it now and then."""
+"""Stage functions of ``transfer``: learn a task, and evaluate it at intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PolyTask's runs do: learn an expert, clone, distil, ask. Each is called with a Context and gives its result."""
+"""Stage functions of the PolyTask experiments. Each takes a Context and returns a JSON-serialisable result."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ ACCURACY = 5e-3
 gives, in hard cases 1.5 %; for that one Newton's steps take as long again."""
 
 Trajectory = TypeVar("Trajectory")
-"""What features are taken of: states float32 (T+1, n), or what a pixel policy saw. Entry 0 is the reset's."""
+"""Input of the features: states float32 (T+1, n), or an image-based policy's observations. Entry 0 is the reset's."""
 
 
 class MatchingReward(Generic[Trajectory]):

@@ -1,4 +1,4 @@
-"""What is known of the house before anybody moves: ranges to what stands still, and ways round it."""
+"""Precomputed maps of the house: ranges to fixed objects, and shortest ways round them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How episodes begin: what the suite's file says of each task, and random numbers made into a house."""
+"""Start states of episodes, from the suite's file and random numbers."""
 
 from __future__ import annotations
 

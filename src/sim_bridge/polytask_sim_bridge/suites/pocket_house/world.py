@@ -1,4 +1,4 @@
-"""What moves in the houses: bases that drive any way, hands that hold what they touch, doors that are pulled."""
+"""Dynamics of the houses: omnidirectional bases, hands that grasp by touch, doors that are pulled."""
 
 from __future__ import annotations
 

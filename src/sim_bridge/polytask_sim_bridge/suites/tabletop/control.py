@@ -11,7 +11,7 @@ from polytask_sim_bridge.suites.tabletop.scene import ARM_JOINTS, Scene
 Array = npt.NDArray[np.float64]
 
 STEP = 0.02
-"""How far an action of 1 moves the commanded target, metres per control step."""
+"""Motion of the commanded target at an action of 1, in metres per control step."""
 WIND_UP = 0.03
 """The commanded target never leads the grasp point by more than this, metres."""
 HOME = np.array([0.0, -0.15, 0.0, 0.90, 0.0, 1.05, 0.0])

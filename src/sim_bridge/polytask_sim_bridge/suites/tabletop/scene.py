@@ -1,4 +1,4 @@
-"""What stands on the table of a suite, and its MuJoCo model, compiled once per process."""
+"""Objects on the table of a suite, and its MuJoCo model, compiled once per process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What success means on the tabletop, and a dense reward for those who want the environment's own.
+"""Success predicates of the tabletop, and a dense reward.
 
 Both are functions of the state vector, so a recording can be judged by the same code.
 """
