@@ -161,6 +161,8 @@ def test_an_environment_that_is_ready_is_used_at_once(checkout, bare):
     text = subprocess.run(["bash", "-c", header + signature + "signature"], capture_output=True, text=True)
     (venv / "ready").write_text(text.stdout)
     assert call(checkout, bare).stdout == "sourced -m polytask_bringup --help\n"
+    (checkout / "requirements-docs.lock").write_text("mkdocs==1.6.1\n")  # which the documentation alone is built with
+    assert call(checkout, bare).stdout == "sourced -m polytask_bringup --help\n"
     (checkout / "launch").mkdir()
     (checkout / "launch" / "new.launch.yaml").touch()
     assert "setting up" in call(checkout, bare).stderr
