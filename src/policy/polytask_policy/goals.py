@@ -81,7 +81,7 @@ def sentence_fault(words: str) -> str | None:
 
 @dataclass(frozen=True)
 class Limits:
-    """Below which a goal is refused. Measured, not derived: docs/results/README.md has what is refused wrongly.
+    """Thresholds below which a goal is refused, from measurements: docs/results/README.md has what is refused wrongly.
 
     Attributes:
         words_similarity: least cosine between a sentence and the nearest taught one.
