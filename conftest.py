@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 # `colcon test` puts only what the tested package depends on into the path.
-sys.path.append(str(Path(__file__).parent / "src" / "bringup"))
+sys.path.append(str(Path(__file__).parent / "src" / "cli"))
 
-from polytask_bringup.processors import BUSY, Processors
+from polytask_cli.processors import BUSY, Processors
 
 # Settings that every process of the tests shares, also those that a test starts.
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -36,7 +36,7 @@ DOMAINS = range(1, 51)  # the demo's own are 51 to 100; higher ones collide with
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Set free what killed nodes of earlier runs left: at 32 MB each, some hundred runs would fill the memory."""
     if not hasattr(session.config, "workerinput"):
-        from polytask_bringup.shared_memory import remove_leftovers
+        from polytask_cli.shared_memory import remove_leftovers
 
         remove_leftovers()
 

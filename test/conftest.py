@@ -85,7 +85,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from polytask_policy.text import EMBEDDING_SIZE
     from polytask_policy.unified import UnifiedPolicy
     from polytask_robot_io.embodiment import Embodiment
-    from polytask_trainer.inputs import describe
+    from polytask_trainer.experts.spec import describe
 
     torch.manual_seed(0)
     description = describe("tabletop", "reach", Embodiment.load("xarm7_tabletop"))

@@ -28,7 +28,7 @@ class Stack:
         self._id = uuid.uuid4().hex
         self.name = " ".join([launch, *(f"{name}:={value}" for name, value in arguments.items())])
         self._log = folder / f"{launch}-{self._id[:6]}.log"
-        command = [sys.executable, "-m", "polytask_bringup", "up", *self.name.split(" ")]
+        command = [sys.executable, "-m", "polytask_cli", "up", *self.name.split(" ")]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 command,

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from polytask_bringup.demo.options import DemoOptions, Scale
-from polytask_bringup.demo.run import run_demo
+from polytask_cli.demo.options import DemoOptions, Scale
+from polytask_cli.demo.run import run_demo
 
 TINY = Scale(
     control_demonstrations=2,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from stacks import PATIENCE
 
-from polytask_bringup.launch_runner import find_launch_file
-from polytask_bringup.launch_runner.description import Description
+from polytask_cli.launch_runner import find_launch_file
+from polytask_cli.launch_runner.description import Description
 
 ACTION = "/_action/send_goal"
 SIMULATION = {"/sim_bridge": ("/reset_episode", "/step_episode", "/list_tasks")}
@@ -69,7 +69,7 @@ def test_ctrl_c_while_nodes_are_still_starting(up, graph, untrained):
 def test_a_killed_runner_takes_its_nodes_with_it(up, graph):
     stack = up("simulation")
     graph.until(lambda: "/sim_bridge" in graph.nodes(), "the simulator")
-    assert stack.kill("polytask_bringup up") == 1
+    assert stack.kill("polytask_cli up") == 1
     stack.process.wait()
     deadline = time.monotonic() + PATIENCE
     while stack.processes():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graph import Graph
 
-from polytask_bringup.doctor.topics import transfer
+from polytask_cli.doctor.topics import transfer
 from polytask_interfaces.msg import EpisodeStatus, StateVector
 from polytask_interfaces.srv import ResetEpisode
 from polytask_robot_io import qos

@@ -21,7 +21,7 @@ from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
 from stacks import PATIENCE, Stack
 
-from polytask_demo_recorder.dataset import read_episode
+from polytask_demo_recorder.dataset.reader import read_episode
 from polytask_interfaces.action import Distill, ExecuteTask, LearnTask, RecordEpisodes
 from polytask_interfaces.msg import Command, StateVector
 from polytask_interfaces.srv import ResetEpisode
@@ -267,7 +267,7 @@ def test_a_broken_state_is_no_end(graph, server):
 
 def test_the_ask_command(graph, server):
     graph.call(ResetEpisode, "reset_episode", task="drawer-close", seed=20_003)
-    command = [sys.executable, "-m", "polytask_bringup", "ask", "shut the drawer"]
+    command = [sys.executable, "-m", "polytask_cli", "ask", "shut the drawer"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     said = done.stdout + done.stderr
     assert "drawer-close" in said
@@ -283,7 +283,7 @@ def test_one_more_task_is_learned_into_the_served_policy_and_asked_without_a_res
     assert refused.outcome == Outcome.UNKNOWN_GOAL, refused.message
     nodes = {pid for pid, command in server.processes().items() if "__node:=" in command}
     assert len(nodes) == 2
-    command = [sys.executable, "-m", "polytask_bringup", "learn", LATER, "--into", unified, "--steps", "120"]
+    command = [sys.executable, "-m", "polytask_cli", "learn", LATER, "--into", unified, "--steps", "120"]
     command += ["--demonstrations", recorded[LATER].parent, "--output", folder / "later"]
     command += ["--settings", trainer_params.parent / "settings.yaml"]
     taught = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=400)

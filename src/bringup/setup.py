@@ -1,7 +1,7 @@
 import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
 
 PACKAGE = "polytask_bringup"
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,9 +23,10 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 setup(
     name=PACKAGE,
     version="0.1.0",
-    packages=find_packages(exclude=["test"]),
+    packages=[],
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        ("share/ament_index/resource_index/polytask_config", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
         *shared("launch"),
         *shared("config"),
@@ -35,12 +36,6 @@ setup(
     zip_safe=False,
     maintainer="polytask-ros maintainers",
     maintainer_email="maintainers@polytask-ros.org",
-    description="Launch files, configuration, and the polytask command.",
+    description="Launch files, configuration, and what RViz shows.",
     license="Apache-2.0",
-    entry_points={
-        "console_scripts": [
-            "polytask = polytask_bringup.__main__:main",
-            "visualizer = polytask_bringup.executables:visualizer",
-        ],
-    },
 )

@@ -10,13 +10,12 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
-    install_requires=["setuptools", "dm-control", "fast-simplification", "gym-xarm", "metaworld"],
+    install_requires=["setuptools"],
     extras_require={"test": ["pytest"]},
-    package_data={PACKAGE: ["suites/*.yaml", "suites/*/*.xml"]},
     zip_safe=False,
     maintainer="polytask-ros maintainers",
     maintainer_email="maintainers@polytask-ros.org",
-    description="Task suites as Gymnasium environments, and the node that puts one on the robot's topics.",
+    description="The node that puts a task suite on the robot's topics.",
     license="Apache-2.0",
     entry_points={
         "console_scripts": [

@@ -2,5 +2,5 @@
 
 from polytask_robot_io.starting import executable
 
-demo_recorder = executable("polytask_demo_recorder.recorder_node")
-keyboard_teleop = executable("polytask_demo_recorder.keyboard_teleop_node")
+demo_recorder = executable("polytask_demo_recorder.recording.recorder_node")
+keyboard_teleop = executable("polytask_demo_recorder.teleop.keyboard_teleop_node")

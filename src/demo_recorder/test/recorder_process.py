@@ -191,7 +191,7 @@ class Recorder:
         arguments += [entry for key, value in (remap or {}).items() for entry in ("-r", f"{key}:={value}")]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "polytask_demo_recorder.recorder_node", "--ros-args", *arguments],
+                [sys.executable, "-m", "polytask_demo_recorder.recording.recorder_node", "--ros-args", *arguments],
                 stdout=log,
                 stderr=log,
             )

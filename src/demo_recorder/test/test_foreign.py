@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
+from polytask_demo_recorder.dataset.foreign import read_hdf5, write_hdf5
 from polytask_demo_recorder.errors import DatasetError
-from polytask_demo_recorder.foreign import read_hdf5, write_hdf5
 
 
 def episode(steps, start=0.0):

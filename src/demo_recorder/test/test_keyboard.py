@@ -20,8 +20,8 @@ from recorder_process import wait_for
 from toy_episodes import TOY, toy
 
 from polytask_demo_recorder.errors import RecordingError
-from polytask_demo_recorder.keyboard import HOLD, Keyboard
-from polytask_demo_recorder.terminal import KeyTerminal
+from polytask_demo_recorder.teleop.keyboard import HOLD, Keyboard
+from polytask_demo_recorder.teleop.terminal import KeyTerminal
 from polytask_interfaces.msg import Command
 from polytask_robot_io import qos
 
@@ -133,7 +133,7 @@ def teleoperation(folder: Path) -> Iterator[tuple[subprocess.Popen, int, list]]:
         [
             sys.executable,
             "-m",
-            "polytask_demo_recorder.keyboard_teleop_node",
+            "polytask_demo_recorder.teleop.keyboard_teleop_node",
             "--ros-args",
             "-p",
             f"embodiment:={folder / 'toy.yaml'}",

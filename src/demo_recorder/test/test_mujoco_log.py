@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import pytest
 
+from polytask_demo_recorder.dataset.mujoco_log import read_mjl
 from polytask_demo_recorder.errors import DatasetError
-from polytask_demo_recorder.mujoco_log import read_mjl
 
 COUNTS = (3, 2, 2, 1, 4, 2)
 """nq, nv, nu, nmocap, nsensordata, nuserdata."""

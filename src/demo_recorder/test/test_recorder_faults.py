@@ -16,12 +16,13 @@ from rclpy.qos import QoSProfile
 from recorder_process import Recorder, ToyRobot, started, wait_for
 from toy_episodes import TYPES, toy_action
 
-from polytask_demo_recorder.client import Progress, record
-from polytask_demo_recorder.dataset import read_episode
+from polytask_demo_recorder.dataset.reader import read_episode
 from polytask_demo_recorder.errors import RecordingError
+from polytask_demo_recorder.teleop.client import Progress, record
 from polytask_interfaces.action import RecordEpisodes
 
 Result = RecordEpisodes.Result
+RECORDER = "polytask_demo_recorder.recording.recorder_node"
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_a_folder_that_looks_like_a_number_is_text_or_refused_with_a_remedy(
     ros_domain: int, tmp_path: Path, folder: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "polytask_demo_recorder.recorder_node", "--ros-args", "-p", f"dataset:={folder}"],
+        [sys.executable, "-m", RECORDER, "--ros-args", "-p", f"dataset:={folder}"],
         capture_output=True,
         text=True,
         timeout=60,

@@ -12,8 +12,8 @@ import pytest
 from recorder_process import ToyRobot, started, wait_for
 from toy_episodes import PERIOD, TYPES
 
-from polytask_demo_recorder.dataset import read_dataset, read_episode
-from polytask_demo_recorder.folder import episode_files
+from polytask_demo_recorder.dataset.folder import episode_files
+from polytask_demo_recorder.dataset.reader import read_dataset, read_episode
 from polytask_interfaces.action import RecordEpisodes
 
 Result = RecordEpisodes.Result

@@ -12,11 +12,11 @@ import pytest
 from recorder_process import Recorder, ToyRobot, started, wait_for
 from toy_episodes import toy, toy_action, toy_picture, toy_state
 
-from polytask_demo_recorder.client import record
-from polytask_demo_recorder.dataset import read_episode
-from polytask_demo_recorder.episode_info import RECORD
+from polytask_demo_recorder.dataset.episode_info import RECORD
+from polytask_demo_recorder.dataset.reader import read_episode
+from polytask_demo_recorder.dataset.records import RawMessage, read_records
 from polytask_demo_recorder.errors import RecordingError
-from polytask_demo_recorder.records import RawMessage, read_records
+from polytask_demo_recorder.teleop.client import record
 from polytask_interfaces.action import RecordEpisodes
 from polytask_robot_io.observation import Observation, ObservationAssembler
 from polytask_robot_io.subscriptions import subscribe_observations
@@ -150,7 +150,7 @@ def test_client_resets_for_each_episode(robot: ToyRobot, recorder: Recorder, tmp
 
 
 def test_client_says_who_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytask_demo_recorder.conversation.WAIT", 0.5)
+    monkeypatch.setattr("polytask_demo_recorder.teleop.recording_client.WAIT", 0.5)
     with pytest.raises(RecordingError, match=r"no recorder serves /two/record_episodes.*polytask up record"):
         record("push", 1, tmp_path, namespace="two")
 

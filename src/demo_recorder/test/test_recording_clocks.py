@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_episodes import PERIOD, START, TOY, observation_messages, stamp, toy, write_episode
 
-from polytask_demo_recorder.dataset import DatasetError, read_episode
+from polytask_demo_recorder.dataset.reader import DatasetError, read_episode
 from polytask_robot_io.commands import command_message
 
 SECOND = 1_000_000_000

@@ -20,7 +20,7 @@ from toy_episodes import (
     write_episode,
 )
 
-from polytask_demo_recorder.dataset import DatasetError, read_dataset, read_episode
+from polytask_demo_recorder.dataset.reader import DatasetError, read_dataset, read_episode
 from polytask_robot_io.commands import command_message
 
 

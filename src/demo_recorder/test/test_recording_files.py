@@ -18,12 +18,12 @@ from rclpy.serialization import serialize_message
 from rosbags.highlevel import AnyReader
 from toy_episodes import START, TYPES, episode_messages, info, record_episode, write_episode
 
-from polytask_demo_recorder.definitions import definition
-from polytask_demo_recorder.episode_file import EpisodeFile
-from polytask_demo_recorder.episode_info import RECORD, SUCCESS, EpisodeInfo
+from polytask_demo_recorder.dataset.episode_info import RECORD, SUCCESS, EpisodeInfo
+from polytask_demo_recorder.dataset.folder import check_writable, episode_files, next_number, task_folder
 from polytask_demo_recorder.errors import RecordingError
-from polytask_demo_recorder.folder import check_writable, episode_files, next_number, task_folder
-from polytask_demo_recorder.writer import OVERHEAD, Discarded, EpisodeWriter, Failed, Kept
+from polytask_demo_recorder.recording.definitions import definition
+from polytask_demo_recorder.recording.episode_file import EpisodeFile
+from polytask_demo_recorder.recording.writer import OVERHEAD, Discarded, EpisodeWriter, Failed, Kept
 
 
 def test_rosbags_reads_every_message(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from toy_episodes import TYPES, info, record_episode
-from polytask_demo_recorder.writer import EpisodeWriter
+from polytask_demo_recorder.recording.writer import EpisodeWriter
 writer = EpisodeWriter()
 folder = Path(sys.argv[1])
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -212,7 +212,7 @@ def test_the_next_episode_is_written_while_one_is_read_back(tmp_path: Path, monk
         assert release.wait(10)
         return ()
 
-    monkeypatch.setattr("polytask_demo_recorder.writer.check_episode", slow)
+    monkeypatch.setattr("polytask_demo_recorder.recording.writer.check_episode", slow)
     writer = EpisodeWriter()
     record_episode(writer, tmp_path)
     assert reading.wait(10)
@@ -253,7 +253,7 @@ def test_a_disk_that_refuses_is_named_with_path_cause_and_remedy(
         raise OSError(number, os.strerror(number))
 
     writer = EpisodeWriter()
-    monkeypatch.setattr("polytask_demo_recorder.writer.EpisodeFile", refuse)
+    monkeypatch.setattr("polytask_demo_recorder.recording.writer.EpisodeFile", refuse)
     writer.open(tmp_path / "push", info(), TYPES)
     (failed,) = events(writer)
     assert isinstance(failed, Failed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toy_episodes import episode_messages, write_episode
 
-from polytask_demo_recorder.dataset import DatasetError, read_dataset
+from polytask_demo_recorder.dataset.reader import DatasetError, read_dataset
 
 
 def test_dataset_in_order_and_by_task(tmp_path: Path) -> None:

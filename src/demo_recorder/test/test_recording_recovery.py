@@ -11,13 +11,13 @@ from mcap.writer import Writer
 from rclpy.serialization import serialize_message
 from toy_episodes import TYPES, episode_messages, info, write_episode
 
-from polytask_demo_recorder.dataset import DatasetError, read_dataset, read_episode
-from polytask_demo_recorder.episode_file import EpisodeFile
-from polytask_demo_recorder.episode_info import RECORD
-from polytask_demo_recorder.folder import episode_files, next_number
-from polytask_demo_recorder.records import read_records
-from polytask_demo_recorder.recovery import recover
-from polytask_demo_recorder.writer import EpisodeWriter
+from polytask_demo_recorder.dataset.episode_info import RECORD
+from polytask_demo_recorder.dataset.folder import episode_files, next_number
+from polytask_demo_recorder.dataset.reader import DatasetError, read_dataset, read_episode
+from polytask_demo_recorder.dataset.records import read_records
+from polytask_demo_recorder.recording.episode_file import EpisodeFile
+from polytask_demo_recorder.recording.recovery import recover
+from polytask_demo_recorder.recording.writer import EpisodeWriter
 
 
 def half_written(folder: Path, steps: int = 10) -> Path:

@@ -11,8 +11,8 @@ import pytest
 from rclpy.serialization import serialize_message
 from toy_episodes import TYPES, episode_messages, info, stamp, toy_action, toy_state, write_episode
 
-from polytask_demo_recorder.dataset import DatasetError, read_episode
-from polytask_demo_recorder.episode_file import EpisodeFile
+from polytask_demo_recorder.dataset.reader import DatasetError, read_episode
+from polytask_demo_recorder.recording.episode_file import EpisodeFile
 
 
 def spoil_nan(message: Any) -> None:

@@ -11,12 +11,12 @@ import pytest
 from rclpy.serialization import serialize_message
 from toy_episodes import PERIOD, START, TYPES, episode_messages, toy
 
-from polytask_demo_recorder.dataset import read_dataset, read_episode
-from polytask_demo_recorder.request import CANCELLED, REFUSED, SUCCEEDED, TIMED_OUT, Request
-from polytask_demo_recorder.session import JUDGE_WAIT, Session
-from polytask_demo_recorder.surroundings import HEARING
-from polytask_demo_recorder.take import GRACE, Heard
-from polytask_demo_recorder.writer import EpisodeWriter
+from polytask_demo_recorder.dataset.reader import read_dataset, read_episode
+from polytask_demo_recorder.recording.episode_recording import GRACE, Heard
+from polytask_demo_recorder.recording.request import CANCELLED, REFUSED, SUCCEEDED, TIMED_OUT, Request
+from polytask_demo_recorder.recording.session import JUDGE_WAIT, Session
+from polytask_demo_recorder.recording.surroundings import HEARING
+from polytask_demo_recorder.recording.writer import EpisodeWriter
 from polytask_interfaces.msg import EpisodeStatus
 from polytask_robot_io.stamps import to_ns
 

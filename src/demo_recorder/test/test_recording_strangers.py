@@ -12,8 +12,8 @@ from mcap.stream_reader import StreamReader
 from mcap.writer import CompressionType, Writer
 from toy_episodes import info, write_episode
 
-from polytask_demo_recorder.dataset import DatasetError, read_episode
-from polytask_demo_recorder.episode_info import EpisodeInfo
+from polytask_demo_recorder.dataset.episode_info import EpisodeInfo
+from polytask_demo_recorder.dataset.reader import DatasetError, read_episode
 from polytask_demo_recorder.errors import RecordingError
 
 

@@ -10,8 +10,8 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, JointState
 
-from polytask_demo_recorder.episode_file import EpisodeFile
-from polytask_demo_recorder.episode_info import SUCCESS, EpisodeInfo
+from polytask_demo_recorder.dataset.episode_info import SUCCESS, EpisodeInfo
+from polytask_demo_recorder.recording.episode_file import EpisodeFile
 from polytask_interfaces.msg import EpisodeStatus, StateVector
 from polytask_robot_io.commands import command_message
 from polytask_robot_io.embodiment import Embodiment

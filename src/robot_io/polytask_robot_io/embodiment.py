@@ -6,73 +6,15 @@ The same file serves live topics, recordings and checkpoints: a recording and a 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
+from polytask_robot_io.config_files import NoConfiguration, config_files
+from polytask_robot_io.embodiment_parts import Camera, CommandValue, StateField
+from polytask_robot_io.embodiment_yaml import dump, parse
 from polytask_robot_io.errors import BadEmbodiment
-
-Quantity = Literal["value", "position", "velocity", "effort"]
-
-
-@dataclass(frozen=True)
-class StateField:
-    """One entry of the state vector and where it is found on the topics."""
-
-    name: str
-    """Name within the state vector, e.g. ``grasp.x``."""
-    topic: str
-    """Relative topic that carries it."""
-    entry: str
-    """Name within that message: of a ``StateVector`` entry, or of a joint."""
-    quantity: Quantity
-    """``value`` for a StateVector's entry; ``position``, ``velocity`` or ``effort`` for a JointState's joint."""
-    unit: str
-    """SI unit, e.g. ``m``, ``rad/s``; ``1`` where there is none."""
-    frame: str
-    """Frame in which the value is given; ``none`` for a scalar such as a joint angle."""
-    range: tuple[float, float] | None = None
-    """Least and greatest plausible value, in ``unit``; a message with another one is refused. ``None``: any."""
-
-
-@dataclass(frozen=True)
-class Camera:
-    """One camera: its topics and the picture expected on them."""
-
-    name: str
-    topic: str
-    """Relative topic of its sensor_msgs/Image."""
-    info_topic: str
-    """Relative topic of its sensor_msgs/CameraInfo."""
-    frame: str
-    """Optical frame (REP-103)."""
-    encoding: str
-    """``rgb8`` or ``bgr8`` on the topic; arrays are always RGB."""
-    width: int
-    """Pixels."""
-    height: int
-    """Pixels."""
-
-
-@dataclass(frozen=True)
-class CommandValue:
-    """One entry of the command vector, normalised to [-1, 1] on the topic."""
-
-    name: str
-    unit: str
-    """Unit of the scaled value, e.g. ``m``."""
-    frame: str
-    """Frame in which it is given; ``none`` for a scalar such as a gripper's."""
-    scale: float
-    """What a command of 1 means, in ``unit`` (> 0)."""
-    minimum: float
-    """Least normalised value allowed, in [-1, 1]."""
-    maximum: float
-    """Greatest normalised value allowed, in [-1, 1]."""
-    max_change: float | None
-    """Largest change of the normalised value per second (> 0); ``None``: not limited."""
+from polytask_robot_io.yaml_text import BadYaml, read_text
 
 
 @dataclass(frozen=True)
@@ -114,16 +56,11 @@ class Embodiment:
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> Embodiment:
-        """Read an embodiment by path, or by name from the folder of embodiments.
-
-        The folder is ``$POLYTASK_CONFIG/embodiments`` when that variable is set, otherwise the one that
-        polytask_bringup installs.
+        """Read an embodiment by path, or by name, see :func:`polytask_robot_io.config_files.config_files`.
 
         Raises:
             BadEmbodiment: no such file, or its contents are wrong; the message says what to do.
         """
-        from polytask_robot_io.yaml_text import BadYaml, read_text
-
         path = find_file(name_or_path)
         try:
             text = read_text(path)
@@ -138,15 +75,11 @@ class Embodiment:
         Raises:
             BadEmbodiment: unknown or missing keys, wrong types, non-finite numbers or duplicates.
         """
-        from polytask_robot_io.embodiment_yaml import parse
-
-        return parse(text, source)
+        return cls(*parse(text, source))
 
     def to_yaml(self) -> str:
         """The text from which :meth:`from_yaml` makes an equal object."""
-        from polytask_robot_io.embodiment_yaml import dump
-
-        return dump(self)
+        return dump(*(getattr(self, field.name) for field in fields(self)))
 
     def differences(self, other: Embodiment) -> list[str]:
         """Why a policy made for ``self`` does not fit ``other``; empty when it does.
@@ -190,33 +123,10 @@ def find_file(name_or_path: str | Path) -> Path:
         if given.is_file():
             return given
         raise BadEmbodiment(f"{given}: no such embodiment file")
-    folder = embodiments_folder()
-    path = folder / f"{given}.yaml"
-    if path.is_file():
-        return path
-    known = sorted(entry.stem for entry in folder.glob("*.yaml"))
-    raise BadEmbodiment(f"no embodiment named '{given}' in {folder}; there are: {', '.join(known) or 'none'}")
-
-
-def embodiments_folder() -> Path:
-    """Folder in which embodiments are looked up by name. Raises BadEmbodiment as :func:`config_folder` does."""
-    return config_folder() / "embodiments"
-
-
-def config_folder() -> Path:
-    """Folder of everything that is configured in files: embodiments, node parameters, trainer settings, sentences.
-
-    Raises:
-        BadEmbodiment: neither POLYTASK_CONFIG nor an installed polytask_bringup says where it is.
-    """
-    if config := os.environ.get("POLYTASK_CONFIG"):
-        return Path(config)
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
     try:
-        return Path(get_package_share_directory("polytask_bringup")) / "config"
-    except PackageNotFoundError as error:
-        raise BadEmbodiment(
-            "cannot find the configuration: set POLYTASK_CONFIG to the folder that holds 'embodiments', "
-            "or source the workspace in which polytask_bringup is installed"
-        ) from error
+        known = config_files("embodiments")
+    except NoConfiguration as error:
+        raise BadEmbodiment(str(error)) from error
+    if str(given) not in known:
+        raise BadEmbodiment(f"no embodiment is named '{given}'; there are: {', '.join(known) or 'none'}")
+    return known[str(given)]

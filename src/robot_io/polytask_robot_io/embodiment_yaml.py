@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from polytask_robot_io.embodiment import Camera, CommandValue, Embodiment, Quantity, StateField
+from polytask_robot_io.embodiment_parts import Camera, CommandValue, Quantity, StateField
 from polytask_robot_io.errors import BadEmbodiment
 from polytask_robot_io.text import printable, repeated
 from polytask_robot_io.yaml_text import BadYaml, read_yaml, write_yaml
@@ -134,8 +134,8 @@ def _read(where: str, content: object, read: Callable[[_Section], Any]) -> Any:
     return result
 
 
-def parse(text: str, source: str) -> Embodiment:
-    """See :meth:`Embodiment.from_yaml`."""
+def parse(text: str, source: str) -> tuple:
+    """The values of an Embodiment's fields, in their order; see :meth:`Embodiment.from_yaml`."""
     try:
         content = read_yaml(text, source)
     except BadYaml as error:
@@ -143,9 +143,9 @@ def parse(text: str, source: str) -> Embodiment:
     return _read(source, content, _embodiment)
 
 
-def _embodiment(section: _Section) -> Embodiment:
+def _embodiment(section: _Section) -> tuple:
     description = section.text("description", length=DESCRIPTION_LENGTH)
-    head = (section.text("name"), description, section.number("rate", *RATES))
+    name, rate = section.text("name"), section.number("rate", *RATES)
     max_age = section.number("max_age", *AGES)
     state = section.items("state", _state_field)
     cameras = section.items("cameras", _camera, allow_empty=True)
@@ -154,7 +154,7 @@ def _embodiment(section: _Section) -> Embodiment:
     values = command.items("values", _command_value)
     command.done()
     _check_sources(section.where, state)
-    return Embodiment(*head, max_age, state, cameras, topic, frame, values)
+    return name, description, rate, max_age, state, cameras, topic, frame, values
 
 
 def _state_field(section: _Section) -> StateField:
@@ -213,25 +213,36 @@ def _command_value(section: _Section) -> CommandValue:
     return value
 
 
-def dump(embodiment: Embodiment) -> str:
-    """See :meth:`Embodiment.to_yaml`."""
-    state = []
-    for field in embodiment.state:
+def dump(
+    name: str,
+    description: str,
+    rate: float,
+    max_age: float,
+    state: Sequence[StateField],
+    cameras: Sequence[Camera],
+    command_topic: str,
+    command_frame: str,
+    command: Sequence[CommandValue],
+) -> str:
+    """See :meth:`Embodiment.to_yaml`; takes its fields."""
+    fields = []
+    for field in state:
         source = (
             ({} if field.entry == field.name else {"entry": field.entry})
             if field.quantity == "value"
             else {"joint": field.entry, "quantity": field.quantity}
         )
         entry = {"name": field.name, "topic": field.topic, **source, "unit": field.unit, "frame": field.frame}
-        state.append(entry if field.range is None else entry | {"range": list(field.range)})
-    values = [{key: value for key, value in vars(entry).items() if value is not None} for entry in embodiment.command]
-    content = {
-        "name": embodiment.name,
-        "description": embodiment.description,
-        "rate": embodiment.rate,
-        "max_age": embodiment.max_age,
-        "state": state,
-        "cameras": [dict(vars(camera)) for camera in embodiment.cameras],
-        "command": {"topic": embodiment.command_topic, "frame": embodiment.command_frame, "values": values},
-    }
-    return write_yaml(content)
+        fields.append(entry if field.range is None else entry | {"range": list(field.range)})
+    values = [{key: value for key, value in vars(entry).items() if value is not None} for entry in command]
+    return write_yaml(
+        {
+            "name": name,
+            "description": description,
+            "rate": rate,
+            "max_age": max_age,
+            "state": fields,
+            "cameras": [dict(vars(camera)) for camera in cameras],
+            "command": {"topic": command_topic, "frame": command_frame, "values": values},
+        }
+    )

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from polytask_robot_io.embodiment import Camera, Embodiment, StateField
+from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.embodiment_parts import Camera, StateField
 from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.images import check_image, to_array
 from polytask_robot_io.stamps import SECOND, header_ns

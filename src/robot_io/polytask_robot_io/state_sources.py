@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from polytask_robot_io.embodiment import StateField
+from polytask_robot_io.embodiment_parts import StateField
 from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.text import printable, repeated
 

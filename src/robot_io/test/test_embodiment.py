@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from polytask_robot_io.embodiment import Embodiment, embodiments_folder
+from polytask_robot_io.config_files import config_files
+from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadEmbodiment
 
 TEXT = """
@@ -114,7 +115,7 @@ def test_an_alias_bomb_is_refused_at_once():
 
 
 def test_shipped_files_are_read_and_written_again():
-    for path in sorted(embodiments_folder().glob("*.yaml")):
+    for path in config_files("embodiments").values():
         shipped = Embodiment.load(path)
         assert Embodiment.from_yaml(shipped.to_yaml()) == shipped
 

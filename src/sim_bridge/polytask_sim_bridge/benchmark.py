@@ -27,7 +27,7 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.executors import make_executor
 from polytask_robot_io.observation import ObservationAssembler
 from polytask_robot_io.stamps import from_ns
-from polytask_sim_bridge.suites import EMBODIMENTS, make_env
+from polytask_suites import EMBODIMENTS, make_env
 
 PATIENCE = 20.0
 """Seconds to wait for the simulator to answer before giving up."""

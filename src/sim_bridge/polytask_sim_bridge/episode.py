@@ -45,7 +45,7 @@ class Episode:
 
 
 class SuiteEnv(Protocol):
-    """What the bridge needs of an environment; see polytask_sim_bridge.suites."""
+    """What the bridge needs of an environment; see polytask_suites."""
 
     suite: str
     task: str

@@ -7,7 +7,7 @@ A pace is told of commands and resets and decides when to step; it never waits.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 from rclpy.clock import Clock
@@ -15,12 +15,13 @@ from rclpy.clock_type import ClockType
 
 from polytask_interfaces.msg import Command
 from polytask_robot_io.commands import CommandLimiter
+from polytask_robot_io.diagnostics import Durations, Intervals, NodeDiagnostics
+from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadCommand
 from polytask_robot_io.stamps import SECOND, to_ns
 from polytask_sim_bridge.drivers import OneDriver, Publisher
-
-if TYPE_CHECKING:
-    from polytask_sim_bridge.sim_bridge_node import SimBridgeNode
+from polytask_sim_bridge.episode import EpisodeRunner
+from polytask_sim_bridge.publishers import Publishers
 
 REPEAT_PERIOD = 0.5
 """Seconds of wall time after which an observation that nobody answered is published again, for late subscribers."""
@@ -36,12 +37,38 @@ def stops(message: Command) -> bool:
     return to_ns(message.observation_stamp) == 0 and not any(message.values)
 
 
+class Bridge(Protocol):
+    """What a pace needs of the node: the simulation, who hears of it, and ROS's own timers and graph."""
+
+    runner: EpisodeRunner
+    embodiment: Embodiment
+    output: Publishers
+    diagnostics: NodeDiagnostics
+    step_rate: Intervals
+    step_time: Durations
+
+    def publish_pictures(self, stamp_ns: int) -> None:
+        """Publish pictures where somebody listens, or count why not."""
+
+    def why_no_pictures(self) -> str:
+        """Empty when pictures can be drawn."""
+
+    def create_timer(self, timer_period_sec: float, callback: Any, *, clock: Any) -> Any:
+        """As ``rclpy.node.Node``'s."""
+
+    def get_clock(self) -> Any:
+        """As ``rclpy.node.Node``'s."""
+
+    def get_publishers_info_by_topic(self, topic_name: str) -> Any:
+        """As ``rclpy.node.Node``'s."""
+
+
 class Pace:
     """What all paces share: the stamp of the last observation, and the check of commands."""
 
     simulated_time = True
 
-    def __init__(self, node: SimBridgeNode) -> None:
+    def __init__(self, node: Bridge) -> None:
         """``node``: whose simulation it drives."""
         self.node = node
         self.runner = node.runner

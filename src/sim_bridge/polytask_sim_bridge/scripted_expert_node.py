@@ -17,7 +17,7 @@ from polytask_robot_io.observation import ObservationAssembler
 from polytask_robot_io.params import declare
 from polytask_robot_io.stamps import SECOND, from_ns
 from polytask_robot_io.subscriptions import subscribe_observations
-from polytask_sim_bridge.suites import EMBODIMENTS, SUITES, scripted_expert
+from polytask_suites import EMBODIMENTS, SUITES, scripted_expert
 
 OTHER_CLOCK = 3600.0
 """Seconds; a stamp further away is of simulated time, and its difference to this node's clock means nothing."""

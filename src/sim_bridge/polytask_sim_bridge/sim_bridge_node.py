@@ -24,7 +24,7 @@ from polytask_sim_bridge.episode import EpisodeRunner, Why
 from polytask_sim_bridge.pace import ByService, LockStep, Pace
 from polytask_sim_bridge.publishers import Publishers
 from polytask_sim_bridge.real_time import RealTime
-from polytask_sim_bridge.suites import EMBODIMENTS, SUITES, load_suite, make_env
+from polytask_suites import EMBODIMENTS, SUITES, load_suite, make_env
 
 PACES: dict[str, type[Pace]] = {"real_time": RealTime, "lock_step": LockStep, "service": ByService}
 

@@ -12,7 +12,7 @@ from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_robot_io import qos
 from polytask_robot_io.stamps import to_ns
 from polytask_sim_bridge.benchmark import actions_of
-from polytask_sim_bridge.suites import make_env
+from polytask_suites import make_env
 
 STEPS = 30
 

@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from polytask_interfaces.srv import StepEpisode
 from polytask_robot_io.embodiment import Embodiment
 from polytask_sim_bridge.sim_bridge_node import SimBridgeNode
-from polytask_sim_bridge.suites import make_env
+from polytask_suites import make_env
 
 WHAT = "pictures not drawn"
 

@@ -12,7 +12,7 @@ from sim_client import Client, simulator
 from polytask_interfaces.msg import EpisodeStatus
 from polytask_robot_io.embodiment import Embodiment
 from polytask_sim_bridge.sim_bridge_node import SimBridgeNode
-from polytask_sim_bridge.suites import EMBODIMENTS, load_suite, make_env
+from polytask_suites import EMBODIMENTS, load_suite, make_env
 
 
 @pytest.mark.timed

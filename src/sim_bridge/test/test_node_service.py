@@ -7,7 +7,7 @@ from sim_client import Client, simulator, vector
 from polytask_interfaces.srv import ListTasks
 from polytask_robot_io.stamps import to_ns
 from polytask_sim_bridge.benchmark import actions_of
-from polytask_sim_bridge.suites import make_env
+from polytask_suites import make_env
 
 STEPS = 30
 

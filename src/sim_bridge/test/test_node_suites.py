@@ -5,7 +5,7 @@ import pytest
 from sim_client import Client, simulator, vector
 
 from polytask_robot_io.stamps import to_ns
-from polytask_sim_bridge.suites import EMBODIMENTS, load_suite, make_env
+from polytask_suites import EMBODIMENTS, load_suite, make_env
 
 
 @pytest.mark.parametrize("suite", EMBODIMENTS)

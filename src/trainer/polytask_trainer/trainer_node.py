@@ -18,10 +18,10 @@ from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.sole_server import SoleServer
 from polytask_robot_io.text import printable
-from polytask_sim_bridge.suites import SUITES
-from polytask_trainer.inputs import settings_file
-from polytask_trainer.jobs import POLYTASK, DistillJob, LearnJob, to_dict
-from polytask_trainer.worker import Ending, Worker, grace
+from polytask_suites import SUITES
+from polytask_trainer.jobs.resolve import settings_file
+from polytask_trainer.jobs.spec import POLYTASK, DistillJob, LearnJob, to_dict
+from polytask_trainer.jobs.worker import Ending, Worker, grace
 
 if TYPE_CHECKING:
     from rclpy.action.server import ServerGoalHandle

@@ -12,8 +12,8 @@ from trainer_client import TASK, Client, node, same, wait_for
 
 from polytask_interfaces.action import Distill, LearnTask
 from polytask_policy.checkpoint import load_checkpoint
-from polytask_trainer.jobs import JobRefused, LearnJob
-from polytask_trainer.run_job import run
+from polytask_trainer.jobs.execute import run
+from polytask_trainer.jobs.spec import JobRefused, LearnJob
 
 # One process runs them all: they share nodes.
 pytestmark = pytest.mark.xdist_group("trainer_node")
@@ -184,7 +184,7 @@ def test_interrupted_node_tells_its_client_and_saves_the_state(ros_domain, demon
 
 
 def test_folder_in_use_is_refused(demonstrations, settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("polytask_trainer.run_job.LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr("polytask_trainer.jobs.execute.LOCK_TIMEOUT", 0.2)
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         job = LearnJob(TASK, str(demonstrations), str(tmp_path), settings=str(settings))

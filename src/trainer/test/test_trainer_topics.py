@@ -5,8 +5,8 @@ from tiny import write_demonstration, write_settings
 from trainer_client import TASK, Client, node, same, wait_for
 
 from polytask_interfaces.action import LearnTask
-from polytask_trainer.jobs import LearnJob
-from polytask_trainer.run_job import run
+from polytask_trainer.jobs.execute import run
+from polytask_trainer.jobs.spec import LearnJob
 
 
 @pytest.mark.slow

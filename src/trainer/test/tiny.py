@@ -8,12 +8,12 @@ import numpy as np
 import yaml
 from rclpy.serialization import serialize_message
 
-from polytask_demo_recorder.episode_file import EpisodeFile
-from polytask_demo_recorder.episode_info import SUCCESS, EpisodeInfo
+from polytask_demo_recorder.dataset.episode_info import SUCCESS, EpisodeInfo
+from polytask_demo_recorder.recording.episode_file import EpisodeFile
 from polytask_interfaces.msg import Command, EpisodeStatus, StateVector
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.stamps import from_ns
-from polytask_sim_bridge.suites import load_suite, make_env, scripted_expert
+from polytask_suites import load_suite, make_env, scripted_expert
 
 SETTINGS = {
     "steps": 400,

@@ -13,7 +13,7 @@ from polytask_policy.checkpoint import load_checkpoint
 from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
-from polytask_trainer.distill_config import DistillConfig
+from polytask_trainer.distillation.config import DistillConfig
 
 TASKS = ("left", "right", "stay")
 STATES = ("x", "y", "speed")

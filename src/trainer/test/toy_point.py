@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from polytask_policy.description import Description
-from polytask_trainer.config import LearnConfig, learn_config
+from polytask_trainer.experts.config import LearnConfig, learn_config
 
 NAMES = ("p.x", "p.y", "v.x", "v.y")
 STEP = 0.02

@@ -11,7 +11,7 @@ import numpy as np
 import toy_point
 from numpy.typing import NDArray
 
-from polytask_trainer.config import LearnConfig
+from polytask_trainer.experts.config import LearnConfig
 
 CAMERA = "camera"
 

@@ -27,19 +27,6 @@ class CloningConfig:
                 raise ValueError(f"cloning.{name} must be positive, not {getattr(self, name)}")
 
 
-SCALES = {"m": 0.1, "m/s": 0.5, "rad": 0.5, "rad/s": 2.0, "1": 1.0}
-"""What a state entry is divided by after centring, by its unit. A demonstration's own spread is no measure: most
-entries hardly move in one, and would be blown up where a start differs."""
-
-
-def state_scales(units: Sequence[str]) -> NDArray[np.float32]:
-    """Return the scales float32 (n,) of state entries in these units. Raises ValueError for an unknown unit."""
-    unknown = sorted(set(units) - set(SCALES))
-    if unknown:
-        raise ValueError(f"no scale is known for the units {', '.join(unknown)}; there are: {', '.join(SCALES)}")
-    return np.array([SCALES[unit] for unit in units], dtype=np.float32)
-
-
 def pairs(
     demonstrations: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polytask_policy.networks import Actor
-from polytask_trainer.replay import Batch
+from polytask_trainer.replay.states import Batch
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class DDPG:
         self._demo_states, self._demo_actions = (torch.from_numpy(array) for array in demonstrations)
         self.imitated = len(self._demo_states)
         """How many of the demonstrations' pairs are drawn from, the first ones; not to change once updates are recorded
-        (:class:`~polytask_trainer.agents.graphed.Graphed`)."""
+        (:class:`~polytask_trainer.agents.cuda_graph.Graphed`)."""
 
     def keep_best(self) -> None:
         """Remember the averaged actor as it is now."""

@@ -7,7 +7,6 @@ the state wherever the other agent has the state alone. Auxiliary losses may tra
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,16 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polytask_policy.pixel_networks import PixelActor
+from polytask_trainer.agents.cuda_graph import Graphed
 from polytask_trainer.agents.ddpg import DDPG, AgentConfig
-from polytask_trainer.agents.graphed import Graphed
+from polytask_trainer.agents.pixel_config import PictureConfig
 from polytask_trainer.auxiliary.joint import Auxiliary
 from polytask_trainer.auxiliary.replay import SteppedBatch
-from polytask_trainer.device import quick_in_bf16
-from polytask_trainer.pixel_config import PictureConfig
-from polytask_trainer.pixel_replay import PixelBatch
-
-SHIFT = 4 / 84
-"""Largest random shift, as a share of a picture's width: the papers' 4 of 84 pixels."""
+from polytask_trainer.common.device import quick_in_bf16
+from polytask_trainer.replay.augment import random_shift
+from polytask_trainer.replay.pixels import PixelBatch
 
 
 @dataclass(frozen=True)
@@ -132,30 +129,3 @@ class DrQv2(DDPG):
     def _demonstrated(self, index: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             return self._see(self._demo_states[index], self._demo_pictures[index]), self._demo_actions[index]
-
-
-def random_shift(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Move each of uint8 (B, C, S, S) by whole pixels of its own, up to ``SHIFT`` of its width; edges are repeated."""
-    batch, _, size, _ = pictures.shape
-    pad = max(1, round(SHIFT * size))
-    offset = torch.randint(-pad, pad + 1, (2, batch, 1), generator=generator, device=generator.device)
-    if pictures.device.type == "cpu":
-        return torch.from_numpy(_shifted(pictures.numpy(), offset[..., 0].T.tolist()))
-    rows, columns = (torch.arange(size, device=pictures.device) + offset.to(pictures.device)).clamp(0, size - 1)
-    moved = pictures.gather(2, rows[:, None, :, None].expand(pictures.shape))
-    return moved.gather(3, columns[:, None, None, :].expand(pictures.shape))
-
-
-def _shifted(pictures: NDArray[np.uint8], offsets: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
-    """Of each picture, the part that begins at its offset (down, right), by slices: a tenth of what gathering takes."""
-    found, size = np.empty_like(pictures), pictures.shape[-1]
-    for own, moved, (down, right) in zip(pictures, found, offsets, strict=True):
-        top, bottom, left, end = max(0, -down), size - max(0, down), max(0, -right), size - max(0, right)
-        moved[:, top:bottom, left:end] = own[:, top + down : bottom + down, left + right : end + right]
-        # Edges are repeated: the columns first, then whole rows.
-        moved[:, top:bottom, :left], moved[:, top:bottom, end:] = (
-            moved[:, top:bottom, left : left + 1],
-            moved[:, top:bottom, end - 1 : end],
-        )
-        moved[:, :top], moved[:, bottom:] = moved[:, top : top + 1], moved[:, bottom - 1 : bottom]
-    return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polytask_trainer.agents.ddpg import DDPG, Losses, TwinCritic
-from polytask_trainer.replay import Batch
+from polytask_trainer.replay.states import Batch
 
 Array = NDArray[np.float32]
 _relu_backward = torch.ops.aten.threshold_backward.grad_input

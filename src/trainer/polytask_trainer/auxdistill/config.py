@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from polytask_trainer.config import read_settings, read_yaml
+from polytask_trainer.common.settings import read_settings, read_yaml
 
 RELEVANCES = ("none", "oracle", "classifier", "value")
 

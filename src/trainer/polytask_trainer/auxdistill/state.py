@@ -16,8 +16,9 @@ from polytask_trainer.auxdistill.config import AuxDistillConfig
 from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.relevance import Relevance
 from polytask_trainer.auxdistill.rollout import Player
-from polytask_trainer.progress import TasksLog
-from polytask_trainer.training_state import ResumeError, load_moments, moments, under
+from polytask_trainer.common.errors import ResumeError
+from polytask_trainer.common.optimizer_state import load_moments, moments, under
+from polytask_trainer.common.progress import TasksLog
 
 KIND = "recurrent-policy"
 TRAINING = "auxdistill-training"

@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from polytask_policy.checkpoint import has_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
-from polytask_trainer import trials
-from polytask_trainer.agents.bc import CloningConfig, clone, state_scales
+from polytask_trainer.agents.bc import CloningConfig, clone
 from polytask_trainer.auxdistill.config import AuxDistillConfig
 from polytask_trainer.auxdistill.learn import learn_auxdistill
 from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.state import load_policy
-from polytask_trainer.cloning import units
-from polytask_trainer.evaluate import evaluate, evaluation_seeds, training_seed
-from polytask_trainer.learner import LearnResult
+from polytask_trainer.common.scales import state_scales, units
+from polytask_trainer.experts.state_learner import LearnResult
+from polytask_trainer.rollouts import goal_rollouts as trials
+from polytask_trainer.rollouts.evaluate import evaluate, evaluation_seeds, training_seed
 
 Floats = NDArray[np.float32]
 
@@ -110,7 +110,7 @@ def learn_experts(
     The recurrent policy is in ``output/recurrent``. The same call resumes; raises as `learn_auxdistill` does, and
     TeachingError when all others are taught, for the tasks whose student never succeeds.
     """
-    from polytask_sim_bridge.suites.registry import make_batch
+    from polytask_suites.registry import make_batch
 
     recurrent = output / "recurrent"
     done = learn_auxdistill(
@@ -144,9 +144,9 @@ def teach_expert(folder: Path, suite: str, task: str, output: Path, config: Stud
     Raises TeachingError where the student never succeeds: nobody could use it.
     """
     from polytask_robot_io.embodiment import Embodiment
-    from polytask_sim_bridge.suites import EMBODIMENTS, make_env
-    from polytask_sim_bridge.suites.registry import make_batch
-    from polytask_trainer.inputs import describe
+    from polytask_suites import EMBODIMENTS, make_env
+    from polytask_suites.registry import make_batch
+    from polytask_trainer.experts.spec import describe
 
     policy, tasks = load_policy(folder)
     description = describe(suite, task, Embodiment.load(EMBODIMENTS[suite]))

@@ -13,8 +13,8 @@ from polytask_policy.description import Pictures
 from polytask_policy.networks import mlp
 from polytask_policy.pixel_networks import PixelActor
 from polytask_trainer.auxiliary.replay import SteppedBatch
-from polytask_trainer.frame_store import FrameStore
-from polytask_trainer.pixel_replay import PixelReplay
+from polytask_trainer.replay.frame_store import FrameStore
+from polytask_trainer.replay.pixels import PixelReplay
 
 RELABELLED = 0.9
 """Share of drawn transitions whose goal is one that the same episode reached later (section 5.3)."""

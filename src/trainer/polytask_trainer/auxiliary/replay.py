@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from polytask_trainer.pixel_replay import PixelBatch, PixelReplay
+from polytask_trainer.replay.pixels import PixelBatch, PixelReplay
 
 
 @dataclass(frozen=True)

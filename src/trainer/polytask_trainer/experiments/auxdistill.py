@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from polytask_robot_io.embodiment import config_folder
+from polytask_robot_io.config_files import config_files
 from polytask_trainer.auxdistill.config import AuxDistillConfig, load_auxdistill_config
 from polytask_trainer.experiments.report import Document, Figure, Report, select, table
 from polytask_trainer.experiments.run import Run
@@ -74,7 +74,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
 
 def run(settings: Settings, seed: int, title: str, changes: Mapping[str, Any]) -> Run:
     """Learn and judge one policy."""
-    path = config_folder() / "trainer" / f"{settings.learn}.yaml"
+    path = config_files("trainer")[settings.learn]
     learn = load_auxdistill_config(path, **{**settings.changes, **changes, "seed": seed})
     defaults = dataclasses.asdict(AuxDistillConfig("", relevance="none"))
     config = {

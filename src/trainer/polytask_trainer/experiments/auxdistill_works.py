@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from polytask_trainer.config import read_settings
+from polytask_trainer.common.settings import read_settings
 from polytask_trainer.experiments.run import Context, Stopped
 
 POINTS = 30
@@ -21,14 +21,14 @@ def learned(context: Context) -> dict[str, Any]:
     """Success by task with drawn actions and by mean actions, the share of the main task's episodes in which each part
     was done, and the curve.
     """
-    from polytask_sim_bridge.suites import load_suite
-    from polytask_sim_bridge.suites.registry import make_batch
+    from polytask_suites import load_suite
+    from polytask_suites.registry import make_batch
     from polytask_trainer.auxdistill.config import AuxDistillConfig
     from polytask_trainer.auxdistill.evaluate import trials
     from polytask_trainer.auxdistill.learn import learn_auxdistill
     from polytask_trainer.auxdistill.state import load_policy
+    from polytask_trainer.common.progress import LOG
     from polytask_trainer.experiments.works import starts
-    from polytask_trainer.progress import LOG
 
     config = context.config
     learn: AuxDistillConfig = read_settings(AuxDistillConfig, config["learn"], "learn")

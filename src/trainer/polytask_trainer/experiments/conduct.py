@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from polytask_policy.checkpoint import write_atomically
-from polytask_trainer.commands import run_jobs
 from polytask_trainer.experiments.run import DOCUMENT, Run, execute, finished
-from polytask_trainer.jobs import CallJob
+from polytask_trainer.jobs.pool import run_jobs
+from polytask_trainer.jobs.spec import CallJob
 
 EXECUTE = f"{execute.__module__}:{execute.__name__}"
 
@@ -27,7 +27,7 @@ def conduct(
     """Do the runs that are not done, each in a folder of its own under ``root``; copy their JSON to ``results``.
 
     The JSON of a run is called by its title and seed, so that of one with other settings replaces it. Raises JobEnded
-    (of polytask_trainer.commands) when it was stopped, also by ``minutes``, or a run failed; the same call carries on.
+    (of polytask_trainer.jobs.pool) when it was stopped, also by ``minutes``, or a run failed; the same call carries on.
     """
     by_name = {run.name: run for run in runs}
     left = {name: run for name, run in by_name.items() if not finished(root, run)}

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polytask_robot_io.embodiment import Embodiment
-from polytask_trainer.demonstrations import Shown, random_play
-from polytask_trainer.evaluate import Policy
+from polytask_trainer.experts.demonstrations import Shown, random_play
+from polytask_trainer.rollouts.evaluate import Policy
 
 MOST_TRIES = 100
 
@@ -31,7 +31,7 @@ def scripted(suite: str, task: str, count: int, first: int, cameras: bool = Fals
 
     With ``cameras`` they have their pictures. Raises RuntimeError where a hundred starts do not give as many.
     """
-    from polytask_sim_bridge.suites import EMBODIMENTS, make_env, scripted_expert
+    from polytask_suites import EMBODIMENTS, make_env, scripted_expert
 
     env, expert = make_env(suite, task, cameras=cameras), scripted_expert(suite, task)
     embodiment = Embodiment.load(EMBODIMENTS[suite])
@@ -57,7 +57,7 @@ def scripted(suite: str, task: str, count: int, first: int, cameras: bool = Fals
 
 def script_of(suite: str, task: str) -> Callable[[], Policy]:
     """Gives the scripted expert anew for each episode."""
-    from polytask_sim_bridge.suites import scripted_expert
+    from polytask_suites import scripted_expert
 
     return lambda: scripted_expert(suite, task)
 

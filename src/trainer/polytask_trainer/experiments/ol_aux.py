@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from polytask_trainer.agents.ddpg import AgentConfig
+from polytask_trainer.agents.pixel_config import PictureConfig
 from polytask_trainer.auxiliary import arm
 from polytask_trainer.auxiliary.config import LOSSES, AuxiliaryConfig
-from polytask_trainer.config import read_settings
+from polytask_trainer.common.settings import read_settings
 from polytask_trainer.experiments.report import Document, Figure, Report, select, table
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, verdict
-from polytask_trainer.pixel_config import PictureConfig
 
 WORKS = "polytask_trainer.experiments.ol_aux_works"
 WANTED = 0.8

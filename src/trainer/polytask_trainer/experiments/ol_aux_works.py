@@ -16,15 +16,16 @@ from polytask_policy.description import Pictures
 from polytask_policy.pixel_networks import PixelActor
 from polytask_trainer.agents.ddpg import AgentConfig
 from polytask_trainer.agents.drqv2 import DrQv2, Seen
+from polytask_trainer.agents.pixel_config import PictureConfig
 from polytask_trainer.auxiliary import arm, toy
 from polytask_trainer.auxiliary.hindsight import GoalActor, HindsightReplay
-from polytask_trainer.config import read_settings
-from polytask_trainer.evaluate import training_seed
+from polytask_trainer.common.progress import Counters
+from polytask_trainer.common.settings import read_settings
 from polytask_trainer.experiments.run import Context, Stopped
 from polytask_trainer.experiments.works import starts
-from polytask_trainer.frame_store import FrameStore
-from polytask_trainer.pixel_config import PictureConfig
-from polytask_trainer.training_state import Counters, load_training, save_training
+from polytask_trainer.experts.checkpoint import load_training, save_training
+from polytask_trainer.replay.frame_store import FrameStore
+from polytask_trainer.rollouts.evaluate import training_seed
 
 
 def toy_problem(context: Context) -> dict[str, Any]:

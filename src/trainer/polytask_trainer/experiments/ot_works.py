@@ -18,7 +18,7 @@ PROXY_ROUNDS = 4
 
 def maze(context: Context) -> dict[str, Any]:
     """Learn ``tasks`` of one maze; gives the curve and, of the proxy reward, sums and visits by task and cell."""
-    from polytask_sim_bridge.suites.maze.env import SIZE, cells
+    from polytask_suites.maze.env import SIZE, cells
 
     with closing(_learner(context, "maze")) as learner:
         _learn(learner, context)

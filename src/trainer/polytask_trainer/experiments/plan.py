@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from polytask_trainer.config import ConfigError, read_settings, read_yaml
+from polytask_robot_io.config_files import config_files
+from polytask_trainer.common.settings import ConfigError, read_settings, read_yaml
 from polytask_trainer.experiments import EXPERIMENTS
 from polytask_trainer.experiments.run import Run
 
@@ -22,16 +22,9 @@ def experiment(name: str) -> Any:
     return importlib.import_module(f"polytask_trainer.experiments.{name}")
 
 
-def settings_folder() -> Path:
-    """Where the budgets lie."""
-    from polytask_robot_io.embodiment import config_folder
-
-    return config_folder() / "experiments"
-
-
 def read_budget(name: str, budget: str, kind: type[Any]) -> Any:
     """Read section ``budget`` of ``config/experiments/NAME.yaml`` into the dataclass ``kind``. Raises ConfigError."""
-    path = settings_folder() / f"{name}.yaml"
+    path = config_files("experiments")[name]
     data = read_yaml(path, {})
     if not isinstance(data, dict) or budget not in data:
         raise ConfigError(f"{path}: has no budget '{budget}'")

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from polytask_sim_bridge.suites import load_suite
-from polytask_trainer.config import LearnConfig, learn_config, read_settings
-from polytask_trainer.distill_config import DistillConfig
+from polytask_suites import load_suite
+from polytask_trainer.agents.pixel_config import PictureConfig
+from polytask_trainer.common.settings import read_settings
+from polytask_trainer.distillation.config import DistillConfig
 from polytask_trainer.experiments.plan import read_budget
 from polytask_trainer.experiments.run import Run
-from polytask_trainer.pixel_config import PictureConfig
+from polytask_trainer.experts.config import LearnConfig, learn_config
 
 WORKS = "polytask_trainer.experiments.works"
 
@@ -38,8 +39,8 @@ def learn_settings(
 
     ``settings``: name of those in config/trainer, where they are not the suite's.
     """
-    from polytask_trainer.inputs import learn_settings as of_suite
-    from polytask_trainer.jobs import LearnJob
+    from polytask_trainer.jobs.resolve import learn_settings as of_suite
+    from polytask_trainer.jobs.spec import LearnJob
 
     key, file = settings or suite, settings or experts.settings.get(suite, "")
     found = dataclasses.asdict(of_suite(LearnJob("", "", "", suite=suite, settings=file)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polytask_policy.checkpoint import write_atomically
-from polytask_trainer.config import ConfigError
+from polytask_trainer.common.settings import ConfigError
 from polytask_trainer.experiments.plan import experiment, plan
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from polytask_policy.checkpoint import write_atomically
-from polytask_trainer.config import ConfigError
+from polytask_trainer.common.settings import ConfigError
 
 PACKAGES = (
     "polytask_trainer",

@@ -57,10 +57,10 @@ def sequence(
 def learned(context: Context) -> dict[str, Any]:
     """Learn the needed experts' tasks one after another; success of all taught tasks after each stage."""
     from polytask_policy.text import TextEncoder
-    from polytask_trainer.config import read_settings
-    from polytask_trainer.distill import distill
-    from polytask_trainer.distill_config import DistillConfig
-    from polytask_trainer.lifelong import assimilate, copy_policy
+    from polytask_trainer.common.settings import read_settings
+    from polytask_trainer.distillation.config import DistillConfig
+    from polytask_trainer.distillation.distill import distill
+    from polytask_trainer.lifelong.add_task import assimilate, copy_policy
 
     config, encode = context.config, TextEncoder().encode
     tasks: list[str] = config["tasks"]
@@ -91,11 +91,11 @@ def learned(context: Context) -> dict[str, Any]:
 
 def online(context: Context, policy: Path, expert: Path, number: int) -> Path:
     """Have the policy learn the needed expert's task itself, from what that was shown; gives the run folder."""
-    from polytask_sim_bridge.suites import make_env
-    from polytask_trainer.config import learn_config
+    from polytask_suites import make_env
     from polytask_trainer.experiments.demonstrations import demonstrations
-    from polytask_trainer.inputs import describe
-    from polytask_trainer.warm_start import learn_from
+    from polytask_trainer.experts.config import learn_config
+    from polytask_trainer.experts.spec import describe
+    from polytask_trainer.lifelong.learn import learn_from
 
     config = json.loads((expert / DOCUMENT).read_text())["config"]
     suite, task = config["suite"], config["task"]
@@ -120,7 +120,7 @@ def online(context: Context, policy: Path, expert: Path, number: int) -> Path:
 def judge(context: Context, policy: Path, number: int) -> dict[str, float]:
     """Success, by task, of the policy of stage ``number`` on the tasks that it was taught, asked by name."""
     from polytask_policy.unified import UnifiedPolicy
-    from polytask_sim_bridge.suites import make_env
+    from polytask_suites import make_env
     from polytask_trainer.experiments import works
 
     config, found = context.config, {}

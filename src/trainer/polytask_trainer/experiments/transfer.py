@@ -15,7 +15,7 @@ from polytask_trainer.experiments.plan import read_budget
 from polytask_trainer.experiments.report import Document, Figure, Report, select, table
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, estimate
-from polytask_trainer.warm_start import FADE, GOOD, ROUNDS
+from polytask_trainer.lifelong.warm_start import FADE, GOOD, ROUNDS
 
 WORK = "polytask_trainer.experiments.transfer_works:learned"
 WANTED = 0.8

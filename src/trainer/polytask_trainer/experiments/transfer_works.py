@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from polytask_trainer.config import learn_config
 from polytask_trainer.experiments.run import Context, Stopped
-from polytask_trainer.inputs import describe
-from polytask_trainer.learn import learn_expert
-from polytask_trainer.warm_start import START, learn_from
+from polytask_trainer.experts.config import learn_config
+from polytask_trainer.experts.learn import learn_expert
+from polytask_trainer.experts.spec import describe
+from polytask_trainer.lifelong.learn import learn_from
+from polytask_trainer.lifelong.warm_start import START
 
 
 def learned(context: Context) -> dict[str, Any]:
     """Learn an expert, with the needed policy's help or from nothing; success on fresh starts now and then."""
-    from polytask_sim_bridge.suites import make_env
+    from polytask_suites import make_env
     from polytask_trainer.experiments.demonstrations import demonstrations
 
     config = context.config
@@ -68,9 +69,9 @@ def judge(context: Context, description: Any) -> float:
     from polytask_policy.checkpoint import load_checkpoint
     from polytask_policy.expert import ExpertPolicy
     from polytask_policy.networks import Actor
-    from polytask_sim_bridge.suites import make_env
+    from polytask_suites import make_env
+    from polytask_trainer.common.optimizer_state import under
     from polytask_trainer.experiments import works
-    from polytask_trainer.training_state import under
 
     config = context.config
     actor = Actor(

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_trainer.evaluate import Evaluation, Policy, evaluate, evaluation_seeds, in_episode
+from polytask_trainer.common.progress import LOG
 from polytask_trainer.experiments.demonstrations import demonstrations, result_pictures, script_of
 from polytask_trainer.experiments.run import DOCUMENT, Context, Stopped
-from polytask_trainer.progress import LOG
+from polytask_trainer.rollouts.evaluate import Evaluation, Policy, evaluate, evaluation_seeds, in_episode
 
 STARTS_PER_SEED = 10_000
 PICTURE_STARTS = 5_000
@@ -46,10 +46,10 @@ def figures(done: Evaluation) -> dict[str, Any]:
 def expert(context: Context) -> dict[str, Any]:
     """Learn an expert from ``demonstrations`` scripted episodes, and judge it on ``episodes`` fresh starts."""
     from polytask_policy.expert import ExpertPolicy
-    from polytask_sim_bridge.suites import make_env
-    from polytask_trainer.config import learn_config
-    from polytask_trainer.inputs import describe
-    from polytask_trainer.learn import learn_expert
+    from polytask_suites import make_env
+    from polytask_trainer.experts.config import learn_config
+    from polytask_trainer.experts.learn import learn_expert
+    from polytask_trainer.experts.spec import describe
 
     config = context.config
     suite, task = config["suite"], config["task"]
@@ -90,11 +90,11 @@ def curve(path: Path) -> list[dict[str, float]]:
 
 def clones(context: Context) -> dict[str, Any]:
     """Clone from each number in ``demonstrations`` of scripted episodes, without RL, and judge each clone."""
-    from polytask_sim_bridge.suites import make_env
-    from polytask_trainer.cloning import clone_expert
-    from polytask_trainer.config import learn_config
-    from polytask_trainer.inputs import describe
-    from polytask_trainer.pixel_cloning import clone_pixel_expert
+    from polytask_suites import make_env
+    from polytask_trainer.experts.cloning import clone_expert
+    from polytask_trainer.experts.config import learn_config
+    from polytask_trainer.experts.pixel_cloning import clone_pixel_expert
+    from polytask_trainer.experts.spec import describe
 
     config = context.config
     suite, task, counts = config["suite"], config["task"], config["demonstrations"]
@@ -118,8 +118,8 @@ def clones(context: Context) -> dict[str, Any]:
 
 def distilled(context: Context) -> dict[str, Any]:
     """Distil the needed experts into one policy."""
-    from polytask_trainer.distill import distill
-    from polytask_trainer.distill_config import DistillConfig
+    from polytask_trainer.distillation.config import DistillConfig
+    from polytask_trainer.distillation.distill import distill
 
     done = distill(
         DistillConfig(
@@ -144,7 +144,7 @@ def asked(context: Context) -> dict[str, Any]:
     cannot be put, since the expert never arrives and there is no picture.
     """
     from polytask_policy.unified import UnifiedPolicy
-    from polytask_sim_bridge.suites import make_env
+    from polytask_suites import make_env
 
     config = context.config
     policy = UnifiedPolicy.load(context.needs[0])
@@ -218,12 +218,10 @@ def _expert_of(distilled: Path, task: str, env: Any) -> Callable[[], Policy]:
 
 
 def heldout(suite: str) -> dict[str, Sequence[str]]:
-    """Sentences by task that are never taught. Raises FileNotFoundError for a suite without."""
+    """Sentences by task that are never taught. Raises KeyError for a suite without."""
     import yaml
 
-    from polytask_robot_io.embodiment import config_folder
+    from polytask_robot_io.config_files import config_files
 
-    found: dict[str, Sequence[str]] = yaml.safe_load(
-        (config_folder() / "sentences" / f"{suite}_heldout.yaml").read_text()
-    )
+    found: dict[str, Sequence[str]] = yaml.safe_load(config_files("sentences")[f"{suite}_heldout"].read_text())
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from polytask_trainer.config import ConfigError, read_settings, read_yaml
+from polytask_trainer.common.settings import ConfigError, read_settings, read_yaml
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from polytask_trainer.evaluate import training_seed
+from polytask_trainer.common.errors import ResumeError
+from polytask_trainer.common.optimizer_state import load_moments, moments, under
+from polytask_trainer.common.progress import TasksLog
 from polytask_trainer.ot_regularised.collect import Memory, Round, play
 from polytask_trainer.ot_regularised.config import TasksConfig
 from polytask_trainer.ot_regularised.proxy import Pool, pair_points, places
 from polytask_trainer.ot_regularised.sac import Sac
-from polytask_trainer.progress import TasksLog
-from polytask_trainer.training_state import ResumeError, load_moments, moments, under
+from polytask_trainer.rollouts.evaluate import training_seed
 
 KIND = "tasks-training"
 

@@ -23,8 +23,8 @@ def make_learner(config: TasksConfig, suite: str, tasks: Sequence[str]) -> Tasks
     What agents see: cells of a maze, of other suites the state over the scales of its units. Raises SuiteError,
     ValueError and FeatureError for what does not fit.
     """
-    from polytask_sim_bridge.suites import BATCHED, load_suite, make_batch, make_env
-    from polytask_sim_bridge.suites.maze.env import SIZE, cells
+    from polytask_suites import BATCHED, load_suite, make_batch, make_env
+    from polytask_suites.maze.env import SIZE, cells
 
     known = [load_suite(suite).task(task) for task in tasks]
     if bool(config.sac.hidden) == (suite == "maze"):
@@ -46,8 +46,8 @@ def _normalised(suite: str) -> tuple[See, int]:
 def suite_scales(suite: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Scales float32 (n,) of a suite's state, by the units in its embodiment file."""
     from polytask_robot_io.embodiment import Embodiment
-    from polytask_sim_bridge.suites import EMBODIMENTS
-    from polytask_trainer.agents.bc import state_scales
+    from polytask_suites import EMBODIMENTS
+    from polytask_trainer.common.scales import state_scales
 
     return state_scales([entry.unit for entry in Embodiment.load(EMBODIMENTS[suite]).state])
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from polytask_policy.pixel_networks import PixelActor
-from polytask_trainer.frame_store import stacked
+from polytask_trainer.replay.frame_store import stacked
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,0 @@
-"""`./polytask doctor`: look at the machine, and try what has to work."""
-
-from polytask_bringup.doctor.examination import examine
-
-__all__ = ["examine"]

@@ -1,5 +1,0 @@
-"""The executables of this package; see :func:`polytask_robot_io.starting.executable`."""
-
-from polytask_robot_io.starting import executable
-
-visualizer = executable("polytask_bringup.visualizer_node")

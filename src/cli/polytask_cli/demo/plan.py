@@ -1,0 +1,141 @@
+"""The demo's jobs: what is done, in which order, and what waits for what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from polytask_cli.demo.jobs.runner import Job
+from polytask_cli.demo.options import Demo
+from polytask_cli.demo.stages.ask_plan import Goals, make_plan, shard
+
+STACKS = 2
+"""Stacks of nodes that run side by side, one per core."""
+PHASES: tuple[tuple[str, str], ...] = (
+    ("record", "record over the topics"),
+    ("learn", "learn experts"),
+    ("evaluate", "evaluate experts and clones"),
+    ("distill", "distil into one policy"),
+    ("ask", "ask through the action"),
+    ("controls", "control without a goal"),
+    ("timing", "measure timing"),
+    ("film", "pictures for the report"),
+)
+LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
+
+
+def share() -> Path:
+    """Where the project's launch files and configuration are installed."""
+    from ament_index_python.packages import get_package_share_directory
+
+    return Path(get_package_share_directory("polytask_bringup"))
+
+
+def training_jobs(demo: Demo) -> list[Job]:
+    """Record, learn, clone, evaluate, distil, and make goal pictures."""
+    jobs = [Job(f"record-{number}", "record", "record:work", spec) for number, spec in enumerate(_recordings(demo))]
+    recorded = tuple(job.name for job in jobs)
+    starts = list(demo.seeds.evaluation(demo.scale.expert_starts))
+    for task in demo.tasks:
+        spec: dict[str, Any] = {"suite": demo.suite, "task": task, "seed": demo.seed, "steps": demo.scale.learn_steps}
+        spec |= {"demonstrations": str(demo.demonstrations), "output": str(demo.expert(task))}
+        jobs.append(Job(f"learn-{task}", "learn", "learn:work", spec, recorded))
+    learned = tuple(f"learn-{task}" for task in demo.tasks)
+    spec = {
+        "experts": [str(demo.expert(task)) for task in demo.tasks],
+        "output": str(demo.unified),
+        "steps": demo.scale.distill_steps,
+        "seed": demo.seed,
+    }
+    jobs.append(Job("distill", "distill", "learn:distill", spec, learned))
+    for task in demo.tasks:
+        spec = {"suite": demo.suite, "task": task, "seed": demo.seed, "starts": starts}
+        spec |= {"demonstrations": str(demo.demonstrations), "controls": str(demo.controls)}
+        jobs.append(Job(f"clone-{task}", "evaluate", "clone:work", spec, recorded))
+        spec = {"suite": demo.suite, "task": task, "expert": str(demo.expert(task)), "starts": starts}
+        jobs.append(Job(f"evaluate-{task}", "evaluate", "clone:evaluate_expert", spec, (f"learn-{task}",)))
+    for number in range(STACKS):
+        firsts = {task: demo.seeds.picture(index) for index, task in enumerate(demo.tasks) if index % STACKS == number}
+        if firsts:
+            spec = {"suite": demo.suite, "firsts": firsts, "count": demo.scale.ask_starts}
+            spec["folder"] = str(demo.output / "goal_pictures")
+            jobs.append(Job(f"goal-pictures-{number}", "ask", "goal_pictures:work", spec))
+    return jobs
+
+
+def _recordings(demo: Demo) -> list[dict[str, Any]]:
+    """Tasks shared out over the stacks; each task's demonstrations in order."""
+    from polytask_suites import EMBODIMENTS
+
+    parts = []
+    for number in range(STACKS):
+        wanted = {task: demo.seeds.demonstrations for task in demo.tasks[number::STACKS]}
+        if wanted:
+            arguments = {**LOCK_STEP, "suite": demo.suite, "dataset": str(demo.demonstrations)}
+            arguments["embodiment"] = EMBODIMENTS[demo.suite]
+            parts.append(
+                {
+                    "launch": "record",
+                    "arguments": arguments,
+                    "log": str(demo.output / "logs" / f"record-{number}-nodes.log"),
+                    "demonstrations": str(demo.demonstrations),
+                    "control_folder": str(demo.controls),
+                    "controls": demo.scale.control_demonstrations - 1,
+                    "seeds": wanted,
+                    "strips": str(demo.output / "media"),
+                }
+            )
+    return parts
+
+
+def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> list[Job]:
+    """Ask, the control without a goal, timing, films; all need the distilled policy."""
+    plan = make_plan(demo, goals)
+    spec: dict[str, Any]
+    common: dict[str, Any] = {"suite": demo.suite, "tasks": list(demo.tasks)}
+    checkpoint = {"checkpoint": str(demo.unified), "suite": demo.suite}
+    answers = [str(demo.output / "answers" / f"{number}.jsonl") for number in range(STACKS)]
+    pictures = tuple(f"goal-pictures-{number}" for number in range(STACKS))
+    jobs = []
+    for number in range(STACKS):
+        spec = {
+            **common,
+            "plan": [question.to_json() for question in shard(plan, number, STACKS)],
+            "answers": answers[number],
+            "launch": "serve",
+            "arguments": {**LOCK_STEP, **checkpoint},
+            "log": str(demo.output / "logs" / f"ask-{number}-nodes.log"),
+        }
+        jobs.append(Job(f"ask-{number}", "ask", "ask:work", spec, ("distill", *pictures)))
+    starts = [
+        (task, seed) for number, task in enumerate(demo.tasks) for seed in demo.seeds.ask(number, demo.scale.ask_starts)
+    ]
+    for number in range(STACKS):
+        spec = {**common, "checkpoint": str(demo.unified), "starts": shard_starts(starts, number)}
+        jobs.append(Job(f"no-goal-{number}", "controls", "controls:work", spec, ("distill",)))
+    film = {**common, "answers": answers, "folder": str(demo.output / "media")}
+    film["montage"] = str(demo.output / "demo.gif")
+    jobs.append(Job("film", "film", "film:work", film, (*pictures, *(f"ask-{number}" for number in range(STACKS)))))
+    measurements: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+        ("realtime", {"pace": "real_time"}, {"seconds": demo.scale.timing_seconds, "camera_topic": camera_topic}),
+        ("lockstep", LOCK_STEP, {"checkpoint": str(demo.unified)}),
+    ]
+    for name, arguments, amount in measurements:
+        count = demo.scale.lockstep_episodes
+        spec = {
+            **common,
+            **amount,
+            "rate": rate,
+            "seeds": list(demo.seeds.timing(count)),
+            "launch": "serve",
+            "arguments": {**arguments, **checkpoint},
+            "log": str(demo.output / "logs" / f"{name}-nodes.log"),
+        }
+        jobs.append(Job(name, "timing", f"timing:{name}", spec, ("distill",), alone=True))
+    return jobs
+
+
+def shard_starts(starts: Sequence[tuple[str, int]], index: int) -> list[tuple[str, int]]:
+    """Every second start, so that both halves hold all tasks."""
+    return list(starts[index::STACKS])

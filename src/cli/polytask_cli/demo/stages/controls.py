@@ -1,0 +1,47 @@
+"""Controls in process, on the starts of the questions: the served policy with its goal set to zero, random actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from polytask_cli.demo.jobs.worker import Report
+from polytask_cli.demo.stages.rollouts import Act, run_episode
+from polytask_cli.demo.stages.success_predicates import done_tasks
+
+
+def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Run every (task, seed) of ``starts`` without a goal and with random actions; the task only judges."""
+    from polytask_policy.unified import UnifiedPolicy
+    from polytask_suites import make_env
+    from polytask_trainer.rollouts.evaluate import random_policy
+
+    torch.set_num_threads(1)
+    policy = UnifiedPolicy.load(spec["checkpoint"])
+    goal = policy.no_goal()
+    starts = [(str(task), int(seed)) for task, seed in spec["starts"]]
+    env = make_env(spec["suite"], starts[0][0])
+    size = len(policy.description.action_names)
+    episodes = []
+    for number, (task, seed) in enumerate(starts):
+        controls: dict[str, Act] = {
+            "nogoal": lambda state: policy.act(state, goal),
+            "random": random_policy(size, seed),
+        }
+        for group, act in controls.items():
+            episode = run_episode(env, act, task, seed)
+            episodes.append(
+                {
+                    "group": group,
+                    "asked": task,
+                    "seed": seed,
+                    "success": episode.success,
+                    "steps": len(episode.states) - 1,
+                    "message": episode.message,
+                    "done": done_tasks(spec["suite"], spec["tasks"], episode.states),
+                }
+            )
+        report(number + 1, len(starts), task)
+    env.close()
+    return {"episodes": episodes}

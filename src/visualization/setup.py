@@ -1,0 +1,25 @@
+from setuptools import find_packages, setup
+
+PACKAGE = "polytask_visualization"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(exclude=["test"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
+    zip_safe=False,
+    maintainer="polytask-ros maintainers",
+    maintainer_email="maintainers@polytask-ros.org",
+    description="Markers of a robot's state and goal for RViz.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "visualizer = polytask_visualization.executables:visualizer",
+        ],
+    },
+)
