@@ -15,10 +15,10 @@ from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.auxdistill.students import TeachingError
 from polytask_trainer.distillation.config import DistillConfig
 from polytask_trainer.distillation.distill import distill
+from polytask_trainer.jobs import multitask as methods
 from polytask_trainer.jobs.execute import run
 from polytask_trainer.jobs.resolve import settings_file
 from polytask_trainer.jobs.spec import JobRefused, LearnJob, from_dict, to_dict
-from polytask_trainer.jobs.spec import multitask as methods
 from polytask_trainer.rollouts.evaluate import training_seed
 from polytask_trainer.rollouts.goal_rollouts import best_episodes, goal_pictures
 

@@ -25,7 +25,8 @@ from polytask_trainer.distillation.distill import distill
 from polytask_trainer.experts.cloning import clone_actor
 from polytask_trainer.experts.learn import learn_expert
 from polytask_trainer.experts.state_learner import LearnResult
-from polytask_trainer.lifelong.add_task import assimilate, copy_policy, warm_start
+from polytask_trainer.lifelong import warm_start
+from polytask_trainer.lifelong.add_task import assimilate, copy_policy
 from polytask_trainer.lifelong.learn import learn_from
 from polytask_trainer.lifelong.warm_start import WarmLearner, fitted_goal
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from polytask_policy.description import Pictures
 from polytask_policy.view import FrameStack
 from polytask_trainer.common.files import write_npz
+from polytask_trainer.replay import frame_store
 from polytask_trainer.replay.frame_store import FrameStore
 from polytask_trainer.replay.pixels import PixelBatch, PixelReplay, SeenStates
-from polytask_trainer.replay.states import frame_store
 
 SIZE, HORIZON, STACK, N_STEP, GAMMA = 6, 12, 3, 3, 0.9
 Episode = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
