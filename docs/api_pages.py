@@ -13,7 +13,7 @@ from mkdocs.structure.files import File, Files
 
 SOURCES = Path(__file__).parents[1] / "src"
 FOLDER = "reference/api"
-LEFT_OUT = ("polytask_cli", "polytask_cli", "polytask_trainer.experiments")
+LEFT_OUT = ("polytask_cli", "polytask_trainer.benchmarks", "polytask_trainer.experiments")
 """Packages that hold commands and studies, not a library."""
 
 
