@@ -218,7 +218,7 @@ def test_asked_in_every_way_it_understands_and_acts(graph, server, experts, task
     graph.call(ResetEpisode, "reset_episode", task=task, seed=20_000)
     result = graph.ask(ExecuteTask, "execute_task", **goals[kind])
     assert result.outcome in (Outcome.SUCCEEDED, Outcome.TIMED_OUT), result.message
-    assert result.understood_task == task
+    assert result.matched_task == task
     assert result.similarity == pytest.approx(1.0) if kind == "task" else result.similarity > 0.5
     assert result.steps > 0
     assert result.message
@@ -298,7 +298,7 @@ def test_one_more_task_is_learned_into_the_served_policy_and_asked_without_a_res
         if result.outcome == Outcome.UNKNOWN_GOAL:
             return False
         assert result.outcome in (Outcome.SUCCEEDED, Outcome.TIMED_OUT), result.message
-        assert result.understood_task == understood
+        assert result.matched_task == understood
         return True
 
     graph.until(lambda: asked(LATER, task=LATER), "the new policy to be served")

@@ -24,7 +24,7 @@ node = rclpy.create_node("policy_server", namespace="left")
 
 def execute(handle):
     goal = handle.request
-    result = ExecuteTask.Result(understood_task="drawer-open", similarity=0.91, elapsed=1.5)
+    result = ExecuteTask.Result(matched_task="drawer-open", similarity=0.91, elapsed=1.5)
     picture = f"image={goal.image.width}x{goal.image.height}"
     result.message = f"words={goal.words!r} task={goal.task!r} {picture} {goal.timeout}"
     if goal.words == "nonsense":
@@ -39,7 +39,7 @@ def execute(handle):
         if goal.words == "die":
             import os
             os._exit(3)
-        handle.publish_feedback(ExecuteTask.Feedback(step=step, understood_task="drawer-open", similarity=0.91))
+        handle.publish_feedback(ExecuteTask.Feedback(step=step, matched_task="drawer-open", similarity=0.91))
         time.sleep(0.1)
     handle.succeed()
     result.steps = 3

@@ -228,7 +228,7 @@ class PolicyServer(Node):
 
     def _feedback(self, run: Run) -> None:
         feedback = ExecuteTask.Feedback(
-            step=run.steps, elapsed=run.elapsed_ns * 1e-9, understood_task=run.goal.task, similarity=run.goal.similarity
+            step=run.steps, elapsed=run.elapsed_ns * 1e-9, matched_task=run.goal.task, similarity=run.goal.similarity
         )
         run.ticket.publish_feedback(feedback)
 
@@ -243,7 +243,7 @@ class PolicyServer(Node):
         result = ExecuteTask.Result(outcome=end.outcome, message=message)
         if run is not None:
             result.steps, result.elapsed = run.steps, run.elapsed_ns * 1e-9
-            result.understood_task, result.similarity = run.goal.task, run.goal.similarity
+            result.matched_task, result.similarity = run.goal.task, run.goal.similarity
         if run is None and end.outcome not in (CANCELLED, PREEMPTED):
             self._diagnostics.drop("goals refused", message)  # not a line for each: anybody may send many
         elif end.outcome not in (SUCCEEDED, CANCELLED, PREEMPTED):

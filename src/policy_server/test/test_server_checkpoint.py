@@ -82,7 +82,7 @@ def command(robot):
     robot.moving()
     handle.cancel_goal_async()
     end = robot.outcome(result)
-    assert (end.outcome, end.understood_task, end.steps > 0) == (Result.CANCELLED, "go", True), end.message
+    assert (end.outcome, end.matched_task, end.steps > 0) == (Result.CANCELLED, "go", True), end.message
     return commanded(robot, known)
 
 

@@ -79,8 +79,8 @@ def test_each_kind_of_goal_moves_the_robot(robot, goal):
     time.sleep(0.3)
     handle.cancel_goal_async()
     end = robot.outcome(result)
-    assert (end.understood_task, end.steps > 3) == ("go", True)
-    assert {f.understood_task for f in robot.feedback} == {"go"}
+    assert (end.matched_task, end.steps > 3) == ("go", True)
+    assert {f.matched_task for f in robot.feedback} == {"go"}
     assert len(robot.feedback) <= 10 * end.elapsed + 2
 
 

@@ -91,9 +91,7 @@ class Visualizer(Node):
 
     def _show_goal(self, message: ExecuteTask.Impl.FeedbackMessage) -> None:
         feedback = message.feedback
-        self._goal = (
-            f"doing {feedback.understood_task} (similarity {feedback.similarity:.2f}), {feedback.elapsed:.1f} s"
-        )
+        self._goal = f"doing {feedback.matched_task} (similarity {feedback.similarity:.2f}), {feedback.elapsed:.1f} s"
         self._publish_goal()
 
     def _publish_goal(self) -> None:

@@ -60,7 +60,7 @@ def test_state_and_goal_become_markers(executor):
     message = StateVector(names=list(VALUES), values=list(VALUES.values()))
     message.header.frame_id = "link_base"
     goal = ExecuteTask.Impl.FeedbackMessage()
-    goal.feedback.understood_task = "drawer-open"
+    goal.feedback.matched_task = "drawer-open"
     until = time.monotonic() + 60
     while "drawer-open (" not in (markers["goal_markers"].markers[0].text if "goal_markers" in markers else ""):
         assert time.monotonic() < until

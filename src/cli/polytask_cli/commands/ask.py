@@ -44,15 +44,13 @@ def ask(
     with reporting(AskError), console.status("looking for the policy server") as status:
 
         def show(feedback: ExecuteTask.Feedback) -> None:
-            understood = f"{escape(feedback.understood_task)} (similarity {feedback.similarity:.2f})"
+            understood = f"{escape(feedback.matched_task)} (similarity {feedback.similarity:.2f})"
             status.update(f"{understood}: step {feedback.step}, {feedback.elapsed:.1f} s — Ctrl-C cancels")
 
         result = send(goal_message(words, picture, task, timeout), namespace=namespace, on_feedback=show)
     outcome = OUTCOMES.get(result.outcome, str(result.outcome))
     succeeded = outcome == "SUCCEEDED"
-    understood = (
-        f"{escape(result.understood_task)} (similarity {result.similarity:.2f}), " if result.understood_task else ""
-    )
+    understood = f"{escape(result.matched_task)} (similarity {result.similarity:.2f}), " if result.matched_task else ""
     sink = console if succeeded else errors
     sink.print(
         f"[{'green' if succeeded else 'red'}]{outcome}[/] {understood}{result.steps} steps, {result.elapsed:.1f} s"

@@ -154,7 +154,7 @@ class Asker:
             success=outcome == "SUCCEEDED" and status.success,
             outcome=outcome,
             message=result.message,
-            understood=result.understood_task,
+            understood=result.matched_task,
             similarity=float(result.similarity),
             steps=int(status.step),
             asked_ns=asked_ns,
