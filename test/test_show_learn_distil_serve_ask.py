@@ -23,7 +23,7 @@ from stacks import PATIENCE, Stack
 
 from polytask_demo_recorder.dataset.reader import read_episode
 from polytask_interfaces.action import Distill, ExecuteTask, LearnTask, RecordEpisodes
-from polytask_interfaces.msg import Command, StateVector
+from polytask_interfaces.msg import Command, Outcome, StateVector
 from polytask_interfaces.srv import ResetEpisode
 from polytask_policy.checkpoint import load_checkpoint
 from polytask_robot_io import qos
@@ -44,7 +44,6 @@ SETTINGS = {
     "checkpoint_seconds": 0.0,  # after every episode
     "cloning": {"steps": 300},
 }
-Outcome = ExecuteTask.Result
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -73,7 +72,7 @@ def recorded(folder, graph, module_up) -> dict[str, Path]:
         recording = graph.send(RecordEpisodes, "record_episodes", task=task, episodes=1, timeout=60.0)
         graph.call(ResetEpisode, "reset_episode", task=task, seed=seed)
         graph.until(lambda: recording.done, f"recording of {task}")
-        assert recording.result.outcome == RecordEpisodes.Result.SUCCEEDED, recording.result.message
+        assert recording.result.outcome == Outcome.SUCCEEDED, recording.result.message
         [file] = recording.result.files
         return Path(file)
 
@@ -111,7 +110,7 @@ def experts(folder, graph, module_up, recorded, trainer_params) -> dict[str, Pat
         output = folder / "experts" / task
         steps = {} if task == TASKS[0] else {"steps": 120}
         learned = graph.ask(LearnTask, "learn_task", 120.0, **learning(task, recorded, output), **steps)
-        assert learned.outcome == LearnTask.Result.SUCCEEDED, learned.message
+        assert learned.outcome == Outcome.SUCCEEDED, learned.message
         folders[task] = Path(learned.checkpoint)
     stack.close()
     return folders
@@ -130,7 +129,7 @@ def unified(folder, graph, module_up, experts) -> Path:
         steps=400,
     )
     stack.close()
-    assert result.outcome == Distill.Result.SUCCEEDED, result.message
+    assert result.outcome == Outcome.SUCCEEDED, result.message
     return Path(result.checkpoint)
 
 
@@ -198,7 +197,7 @@ def test_learning_killed_and_resumed_through_the_topics_gives_the_same_expert(
         resumed = graph.send(LearnTask, "learn_task", **goal)
         graph.until(lambda: resumed.done, "the expert", 120.0)
     stack.close()
-    assert resumed.result.outcome == LearnTask.Result.SUCCEEDED, resumed.result.message
+    assert resumed.result.outcome == Outcome.SUCCEEDED, resumed.result.message
     assert "seed" not in {at.phase for at in resumed.feedback}, "it began anew"
     tensors, _ = load_checkpoint(folder / "resumed")
     expected, _ = load_checkpoint(experts[task])

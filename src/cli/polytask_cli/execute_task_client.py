@@ -18,11 +18,6 @@ from polytask_robot_io import ros_environment
 from polytask_robot_io.executors import make_executor
 from polytask_robot_io.images import to_message
 
-OUTCOMES: dict[int, str] = {
-    getattr(ExecuteTask.Result, name): name
-    for name in dir(ExecuteTask.Result)
-    if name.isupper() and isinstance(getattr(ExecuteTask.Result, name), int)
-}
 FIND_SERVER = 5.0  # s to find the action server
 STOP = (signal.SIGINT, signal.SIGTERM)
 SETTLE = 0.3  # s; a server that has not yet discovered its client drops its answers

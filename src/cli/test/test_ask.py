@@ -17,6 +17,7 @@ import sys, time
 import rclpy
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.executors import MultiThreadedExecutor
+from polytask_interfaces.msg import Outcome
 from polytask_interfaces.action import ExecuteTask
 
 rclpy.init()
@@ -29,12 +30,12 @@ def execute(handle):
     result.message = f"words={goal.words!r} task={goal.task!r} {picture} {goal.timeout}"
     if goal.words == "nonsense":
         handle.abort()
-        result.outcome = ExecuteTask.Result.UNKNOWN_GOAL
+        result.outcome = Outcome.UNKNOWN_GOAL
         return result
     for step in range(100 if goal.words == "take long" else 3):
         if handle.is_cancel_requested:
             handle.canceled()
-            result.outcome = ExecuteTask.Result.CANCELLED
+            result.outcome = Outcome.CANCELLED
             return result
         if goal.words == "die":
             import os

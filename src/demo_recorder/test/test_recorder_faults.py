@@ -20,8 +20,8 @@ from polytask_demo_recorder.dataset.reader import read_episode
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.teleop.client import Progress, record
 from polytask_interfaces.action import RecordEpisodes
+from polytask_interfaces.msg import Outcome
 
-Result = RecordEpisodes.Result
 RECORDER = "polytask_demo_recorder.recording.recorder_node"
 
 
@@ -45,7 +45,7 @@ def test_noise_in_place_of_messages_is_dropped_and_counted(robot: ToyRobot, reco
     robot.noise = {3: noise}
     robot.publish(20, pause=0.005)
     result = robot.result(handle)
-    assert result.outcome == Result.SUCCEEDED, result.message
+    assert result.outcome == Outcome.SUCCEEDED, result.message
     episode = read_episode(result.files[0])
     np.testing.assert_array_equal(episode.action, [toy_action(step) for step in range(20)])
     for topic in ("state", "episode", "command", "camera/image_raw"):
@@ -55,7 +55,7 @@ def test_noise_in_place_of_messages_is_dropped_and_counted(robot: ToyRobot, reco
     handle = robot.ask()
     robot.noise = {}
     robot.publish(5)
-    assert robot.result(handle).outcome == Result.SUCCEEDED
+    assert robot.result(handle).outcome == Outcome.SUCCEEDED
 
 
 def test_an_episode_without_commands_is_discarded_and_said(robot: ToyRobot, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_feedback_waits_for_the_camera_and_the_goal_ends_without_it(ros_domain: 
         with started(tmp_path, tmp_path / "data") as recorder:
             robot.heard([topic for topic in TYPES if topic != "/camera/image_raw"])
             result = robot.result(robot.ask(timeout=1.5))
-            assert result.outcome == Result.TIMED_OUT
+            assert result.outcome == Outcome.TIMED_OUT
             assert "nobody to be heard on /camera/image_raw within 1.5 s" in result.message
             assert robot.feedback == []
             recorder.says("nobody to be heard on /camera/image_raw")
@@ -105,7 +105,7 @@ def test_feedback_waits_for_the_camera_and_the_goal_ends_without_it(ros_domain: 
             robot.advertise("/camera/image_raw")
             wait_for(lambda: robot.feedback)
             robot.publish(5)
-            assert robot.result(handle).outcome == Result.SUCCEEDED
+            assert robot.result(handle).outcome == Outcome.SUCCEEDED
     finally:
         robot.close()
 
@@ -130,7 +130,7 @@ def test_thirty_goals_at_once_are_all_answered(robot: ToyRobot, recorder: Record
     assert all(handle.accepted for handle in handles)
     results = robot.call(lambda: [handle.get_result_async() for handle in handles])
     outcomes = wait_for(lambda: all(one.done() for one in results) and [one.result().result.outcome for one in results])
-    assert sorted(outcomes) == [Result.TIMED_OUT] + [Result.REFUSED] * 29
+    assert sorted(outcomes) == [Outcome.TIMED_OUT] + [Outcome.BUSY] * 29
 
 
 def test_a_second_recorder_says_so_and_ends(robot: ToyRobot, recorder: Recorder, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_second_recorder_says_so_and_ends(robot: ToyRobot, recorder: Recorder,
         assert "error: /record_episodes is served already, by /demo_recorder" in second.output
     handle = robot.ask()
     robot.publish(5)
-    assert robot.result(handle).outcome == Result.SUCCEEDED
+    assert robot.result(handle).outcome == Outcome.SUCCEEDED
 
 
 def test_two_simulations_end_the_goal_within_seconds(robot: ToyRobot, recorder: Recorder) -> None:
@@ -159,7 +159,7 @@ def test_two_simulations_end_the_goal_within_seconds(robot: ToyRobot, recorder: 
         for thread in driving:
             thread.join()
         other.close()
-    assert result.outcome == Result.REFUSED
+    assert result.outcome == Outcome.REFUSED
     assert "2 nodes publish what one alone may: /toy, /toy" in result.message
 
 

@@ -14,9 +14,7 @@ from toy_episodes import PERIOD, TYPES
 
 from polytask_demo_recorder.dataset.folder import episode_files
 from polytask_demo_recorder.dataset.reader import read_dataset, read_episode
-from polytask_interfaces.action import RecordEpisodes
-
-Result = RecordEpisodes.Result
+from polytask_interfaces.msg import Outcome
 
 
 @contextmanager
@@ -34,7 +32,7 @@ def test_sigkill_in_mid_episode_costs_half_a_second_at_most(tmp_path: Path) -> N
         robot.heard()
         handle = robot.ask()
         robot.publish(20)
-        assert robot.result(handle).outcome == Result.SUCCEEDED
+        assert robot.result(handle).outcome == Outcome.SUCCEEDED
         robot.ask()
         stop = threading.Event()
         # Every 50 ms of toy time passes in 5 ms.

@@ -17,11 +17,9 @@ from polytask_demo_recorder.dataset.reader import read_episode
 from polytask_demo_recorder.dataset.records import RawMessage, read_records
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.teleop.client import record
-from polytask_interfaces.action import RecordEpisodes
+from polytask_interfaces.msg import Outcome
 from polytask_robot_io.observation import Observation, ObservationAssembler
 from polytask_robot_io.subscriptions import subscribe_observations
-
-Result = RecordEpisodes.Result
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +65,7 @@ def test_live_and_recorded_arrays_agree(robot: ToyRobot, recorder: Recorder) -> 
     robot.after_step = lambda step: wait_for(lambda: len(live) > step)  # no node may be too late for a picture
     stamps = robot.publish(40)
     result = robot.result(handle)
-    assert result.outcome == Result.SUCCEEDED, result.message
+    assert result.outcome == Outcome.SUCCEEDED, result.message
     episode = read_episode(result.files[0], cameras=True)
     assert episode.stamps.tolist() == stamps
     assert episode.missing == {}
@@ -90,14 +88,14 @@ def test_goals_that_cannot_be_met_are_refused_with_the_reason(robot: ToyRobot, r
         ({"timeout": -1.0}, "timeout"),
     ):
         result = robot.result(robot.ask(**goal))
-        assert result.outcome == Result.REFUSED
+        assert result.outcome == Outcome.REFUSED
         assert reason in result.message
     first = robot.ask()
     second = robot.result(robot.ask())
-    assert second.outcome == Result.REFUSED
+    assert second.outcome == Outcome.BUSY
     assert "another recording is running" in second.message
     robot.publish(5)
-    assert robot.result(first).outcome == Result.SUCCEEDED
+    assert robot.result(first).outcome == Outcome.SUCCEEDED
 
 
 def test_cancel_and_timeout(robot: ToyRobot, recorder: Recorder, tmp_path: Path) -> None:
@@ -112,11 +110,11 @@ def test_cancel_and_timeout(robot: ToyRobot, recorder: Recorder, tmp_path: Path)
     result = robot.result(handle)
     stop.set()
     driving.join()
-    assert result.outcome == Result.CANCELLED
+    assert result.outcome == Outcome.CANCELLED
     assert [Path(file).name for file in result.files] == ["episode_000000.mcap"]
     assert [path.name for path in (tmp_path / "data" / "push").iterdir()] == ["episode_000000.mcap"]
     result = robot.result(robot.ask(timeout=0.3))
-    assert result.outcome == Result.TIMED_OUT
+    assert result.outcome == Outcome.TIMED_OUT
     assert "within 0.3 s" in result.message
 
 
@@ -126,15 +124,15 @@ def test_unusable_folder_is_an_error_and_the_node_goes_on(robot: ToyRobot, recor
     (tmp_path / "data" / "push").touch()
     robot.publish(5)
     result = robot.result(handle)
-    assert result.outcome == Result.INTERNAL_ERROR
+    assert result.outcome == Outcome.INTERNAL_ERROR
     assert f"cannot write {tmp_path}/data/push: " in result.message
     result = robot.result(robot.ask())
-    assert result.outcome == Result.REFUSED
+    assert result.outcome == Outcome.REFUSED
     assert f"cannot write into {tmp_path}/data/push: Not a directory" in result.message
     (tmp_path / "data" / "push").unlink()
     handle = robot.ask()
     robot.publish(5)
-    assert robot.result(handle).outcome == Result.SUCCEEDED
+    assert robot.result(handle).outcome == Outcome.SUCCEEDED
 
 
 def test_client_resets_for_each_episode(robot: ToyRobot, recorder: Recorder, tmp_path: Path) -> None:

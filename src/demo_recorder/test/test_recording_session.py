@@ -13,11 +13,12 @@ from toy_episodes import PERIOD, START, TYPES, episode_messages, toy
 
 from polytask_demo_recorder.dataset.reader import read_dataset, read_episode
 from polytask_demo_recorder.recording.episode_recording import GRACE, Heard
-from polytask_demo_recorder.recording.request import CANCELLED, REFUSED, SUCCEEDED, TIMED_OUT, Request
+from polytask_demo_recorder.recording.request import Request
 from polytask_demo_recorder.recording.session import JUDGE_WAIT, Session
 from polytask_demo_recorder.recording.surroundings import HEARING
 from polytask_demo_recorder.recording.writer import EpisodeWriter
 from polytask_interfaces.msg import EpisodeStatus
+from polytask_robot_io.outcomes import Outcome
 from polytask_robot_io.stamps import to_ns
 
 EPISODE_NS = 100 * PERIOD
@@ -97,7 +98,7 @@ def test_episodes_one_after_another(tmp_path: Path) -> None:
     bench.feed(episode(0) + episode(1) + episode(2))
     session = bench.finish()
     assert session.end is not None
-    assert session.end.outcome == SUCCEEDED
+    assert session.end.outcome == Outcome.SUCCEEDED
     assert [path.name for path in session.files] == ["episode_000000.mcap", "episode_000001.mcap"]
     episodes = read_dataset(tmp_path, cameras=True)
     assert [one.seed for one in episodes] == [0, 1]
@@ -206,7 +207,7 @@ def test_an_episode_that_lacks_a_topic_is_never_a_success(
     bench.feed(episode(1))
     session = bench.finish()
     assert session.end is not None
-    assert session.end.outcome == SUCCEEDED
+    assert session.end.outcome == Outcome.SUCCEEDED
     assert f"1 could not be used and were discarded, the last because: {reason}" in session.end.message
     assert [path.name for path in (tmp_path / "push").iterdir()] == ["episode_000000.mcap"]
 
@@ -241,7 +242,7 @@ def test_topics_that_stay_unheard_end_the_goal_with_their_names(tmp_path: Path) 
     assert (bench.session.end, bench.session.ready) == (None, False)
     bench.wait(0.2)
     assert bench.session.end is not None
-    assert bench.session.end.outcome == TIMED_OUT
+    assert bench.session.end.outcome == Outcome.TIMED_OUT
     assert "nobody to be heard on /camera/image_raw within 15 s" in bench.session.end.message
     assert "cameras:=false" in bench.session.end.message
     bench = Bench(tmp_path, timeout=100.0, unheard=lambda: missing)
@@ -266,7 +267,7 @@ def test_two_simulations_are_named_within_the_first_statuses(tmp_path: Path) -> 
     bench.wait(0.1)
     session = bench.finish()
     assert session.end is not None
-    assert session.end.outcome == REFUSED
+    assert session.end.outcome == Outcome.REFUSED
     assert "2 nodes publish what one alone may: /sim_bridge, /sim_bridge; end the one" in session.end.message
 
 
@@ -322,7 +323,7 @@ def test_cancel_keeps_what_is_complete(tmp_path: Path) -> None:
     bench.session.cancel(bench.now)
     session = bench.finish()
     assert session.end is not None
-    assert session.end.outcome == CANCELLED
+    assert session.end.outcome == Outcome.CANCELLED
     assert "1 of 3 episodes recorded" in session.end.message
     assert [path.name for path in (tmp_path / "push").iterdir()] == ["episode_000000.mcap"]
 
@@ -332,7 +333,7 @@ def test_nothing_comes(tmp_path: Path) -> None:
     bench.wait(10.1)
     session = bench.finish()
     assert session.end is not None
-    assert session.end.outcome == TIMED_OUT
+    assert session.end.outcome == Outcome.TIMED_OUT
     assert "no message on /state within 10 s" in session.end.message
 
 
@@ -342,7 +343,7 @@ def test_episode_that_does_not_end(tmp_path: Path) -> None:
     bench.wait(10.1)
     session = bench.finish()
     assert session.end is not None
-    assert session.end.outcome == TIMED_OUT
+    assert session.end.outcome == Outcome.TIMED_OUT
     assert "did not end within 10 s" in session.end.message
     assert list((tmp_path / "push").iterdir()) == []
 
@@ -370,7 +371,7 @@ def test_robot_without_status_ends_by_time_or_cancel(tmp_path: Path) -> None:
     bench.session.cancel(bench.now)
     session = bench.finish()
     assert session.end is not None
-    assert session.end.outcome == CANCELLED
+    assert session.end.outcome == Outcome.CANCELLED
     episodes = read_dataset(tmp_path, cameras=True)
     assert [one.outcome for one in episodes] == ["unjudged", "unjudged"]
     assert [len(one.action) for one in episodes] == [6, 6]
@@ -389,5 +390,5 @@ def test_robot_without_status_needs_a_task(tmp_path: Path) -> None:
     bench.wait(JUDGE_WAIT + 0.1)
     session = bench.finish()
     assert session.end is not None
-    assert session.end.outcome == REFUSED
+    assert session.end.outcome == Outcome.REFUSED
     assert "name the task" in session.end.message

@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 
 from polytask_policy_server.episode import judge
-from polytask_policy_server.run import INTERNAL_ERROR, STALE_OBSERVATIONS, TIMED_OUT, End, Run
+from polytask_policy_server.run import Run
 from polytask_robot_io.commands import CommandLimiter
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.observation import Observation
+from polytask_robot_io.outcomes import End, Outcome
 from polytask_robot_io.stamps import to_ns
 
 SIMULATION_PATIENCE = 3.0
@@ -112,7 +113,7 @@ class ControlLoop:
         if newest is not None and self._node_time() - newest.stamp_ns <= usable_ns:
             self._answer(newest)
 
-    def end(self, outcome: int, message: str, hand_over: bool = False) -> None:
+    def end(self, outcome: Outcome, message: str, hand_over: bool = False) -> None:
         """End the running goal, if there is one.
 
         ``hand_over``: a newer goal takes over at once, so no zero command interrupts the motion.
@@ -180,7 +181,7 @@ class ControlLoop:
         # From the last one that could be answered: a simulator may go on showing the end of an episode.
         waited = self._steady_time() - max(self._answered, run.begun)
         if waited > self._patience:
-            self.end(STALE_OBSERVATIONS, f"no observation to act upon for {waited:.2f} s: {self._why_none()}")
+            self.end(Outcome.STALE_OBSERVATIONS, f"no observation to act upon for {waited:.2f} s: {self._why_none()}")
 
     def _why_none(self) -> str:
         if self._status is not None and self._status.ended:
@@ -202,14 +203,14 @@ class ControlLoop:
         """End a goal whose time is over; never later for a clock's sake."""
         self._count(run)
         if run.elapsed_ns > run.timeout * 1e9:
-            self.end(TIMED_OUT, f"not done within {run.timeout:g} s")
+            self.end(Outcome.TIMED_OUT, f"not done within {run.timeout:g} s")
             return True
         if not self._simulated_time:
             return False
         steady, most = self._steady_time(), max(run.timeout, self._patience)
         if steady - self._clock_moved <= most and (steady - run.begun) * SLOWEST <= most:
             return False
-        self.end(TIMED_OUT, f"not done within {run.timeout:g} s: {self._clock_fault()}")
+        self.end(Outcome.TIMED_OUT, f"not done within {run.timeout:g} s: {self._clock_fault()}")
         return True
 
     def _clock_fault(self) -> str:
@@ -239,7 +240,7 @@ class ControlLoop:
         try:
             command = self._limiter.apply(run.act(observation), self._period_ns * 1e-9)
         except Exception as error:  # whatever the policy raises, the robot stops and the server goes on
-            self.end(INTERNAL_ERROR, f"the policy gave no usable command: {type(error).__name__}: {error}")
+            self.end(Outcome.INTERNAL_ERROR, f"the policy gave no usable command: {type(error).__name__}: {error}")
             return
         self._refused = ""
         self._send(command.values, observation.stamp_ns)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from polytask_interfaces.msg import EpisodeStatus
-from polytask_policy_server.run import INTERNAL_ERROR, SUCCEEDED, TIMED_OUT, End, Run
+from polytask_policy_server.run import Run
+from polytask_robot_io.outcomes import End, Outcome
 from polytask_robot_io.stamps import to_ns
 
 OWN_RESET = 0.1
@@ -29,15 +30,19 @@ def judge(status: Any, run: Run) -> End | None:
             run.episode_id = ""
             return None
     elif run.episode_id not in ("", status.episode_id):
-        return End(INTERNAL_ERROR, f"episode {run.episode_id} was replaced by {status.episode_id} under this goal")
+        return End(
+            Outcome.INTERNAL_ERROR, f"episode {run.episode_id} was replaced by {status.episode_id} under this goal"
+        )
     run.episode_id = status.episode_id
     if status.success and news:
         judged = "" if status.task == run.goal.task else f" (the simulator was judging '{status.task}')"
-        return End(SUCCEEDED, (status.message or "done") + judged)
+        return End(Outcome.SUCCEEDED, (status.message or "done") + judged)
     if not status.ended:
         return None
     if status.why == EpisodeStatus.TIME_LIMIT:
-        return End(TIMED_OUT, f"the episode reached its time limit after {status.step} steps: {status.message}")
+        return End(Outcome.TIMED_OUT, f"the episode reached its time limit after {status.step} steps: {status.message}")
     if status.why == EpisodeStatus.FAULT:
-        return End(INTERNAL_ERROR, f"the simulator cannot go on: {status.message}")
-    return End(INTERNAL_ERROR, f"the episode was ended under this goal by somebody else's reset: {status.message}")
+        return End(Outcome.INTERNAL_ERROR, f"the simulator cannot go on: {status.message}")
+    return End(
+        Outcome.INTERNAL_ERROR, f"the episode was ended under this goal by somebody else's reset: {status.message}"
+    )

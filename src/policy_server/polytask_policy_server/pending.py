@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polytask_policy_server.goals import Request
-from polytask_policy_server.run import CANCELLED, INTERNAL_ERROR, PREEMPTED, End
+from polytask_robot_io.outcomes import End, Outcome
 
 if TYPE_CHECKING:
     from polytask_policy.unified import UnifiedPolicy
@@ -54,7 +54,7 @@ class PendingGoals:
     def add(self, handle: Any, request: Request, accepted_ns: int, policy: UnifiedPolicy, answer: Answer) -> None:
         """Have ``policy`` understand one more; see Understanding for the thread in which ``answer`` is called."""
         if len(self._goals) >= MOST:
-            self.end(next(iter(self._goals)), End(PREEMPTED, "newer goals came before this one was understood"))
+            self.end(next(iter(self._goals)), End(Outcome.PREEMPTED, "newer goals came before this one was understood"))
         key = bytes(handle.goal_id.uuid)
         self._goals[key] = Pending(handle, request, accepted_ns, time.monotonic())
         self._understanding.understand(key, request, policy, answer)
@@ -67,7 +67,7 @@ class PendingGoals:
         for other in list(self._goals):
             if other == key:
                 break
-            self.end(other, End(PREEMPTED, "a newer goal took over before this one began"))
+            self.end(other, End(Outcome.PREEMPTED, "a newer goal took over before this one began"))
         return self._goals.pop(key)
 
     def end(self, key: bytes, end: End) -> None:
@@ -80,7 +80,7 @@ class PendingGoals:
         key = bytes(handle.goal_id.uuid)
         if key not in self._goals:
             return False
-        self.end(key, End(CANCELLED, "cancelled by the client before it began"))
+        self.end(key, End(Outcome.CANCELLED, "cancelled by the client before it began"))
         return True
 
     def end_all(self, end: End) -> int:
@@ -100,4 +100,4 @@ class PendingGoals:
             ready = max(goal.since, self._loaded) if goal.request.kind == "words" else goal.since
             if now - ready > most or now - goal.since > self._loading + most:
                 reason = f"it was not understood within {self._bound:g} s; is the machine busy? Ask again"
-                self.end(key, End(INTERNAL_ERROR, reason))
+                self.end(key, End(Outcome.INTERNAL_ERROR, reason))

@@ -25,7 +25,7 @@ from polytask_policy.view import View
 from polytask_policy_server.control import ControlLoop
 from polytask_policy_server.goals import BadGoal, read_request
 from polytask_policy_server.pending import PendingGoals
-from polytask_policy_server.run import BUSY, CANCELLED, INTERNAL_ERROR, PREEMPTED, SUCCEEDED, UNKNOWN_GOAL, End, Run
+from polytask_policy_server.run import Run
 from polytask_policy_server.served import ServedPolicy
 from polytask_policy_server.understanding import Understanding
 from polytask_robot_io import params, qos
@@ -33,6 +33,7 @@ from polytask_robot_io.commands import command_message
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.observation import ObservationAssembler
+from polytask_robot_io.outcomes import End, Outcome
 from polytask_robot_io.sole_server import SoleServer
 from polytask_robot_io.stamps import from_ns
 from polytask_robot_io.subscriptions import subscribe_observations
@@ -179,14 +180,14 @@ class PolicyServer(Node):
         try:
             request = read_request(handle.request, self._default_timeout)
         except BadGoal as error:
-            self._finish(handle, End(UNKNOWN_GOAL, str(error)))
+            self._finish(handle, End(Outcome.UNKNOWN_GOAL, str(error)))
             return
         if self._sole.contested:
             reason = f"another node serves {self._sole.action}, too ({self._sole.others()}); stop one of them"
-            self._finish(handle, End(INTERNAL_ERROR, reason))
+            self._finish(handle, End(Outcome.INTERNAL_ERROR, reason))
             return
         if self._on_new_goal == "refuse" and (self._loop.run is not None or self._pending):
-            self._finish(handle, End(BUSY, "another goal is running; cancel it or ask again when it has ended"))
+            self._finish(handle, End(Outcome.BUSY, "another goal is running; cancel it or ask again when it has ended"))
             return
         key = bytes(handle.goal_id.uuid)
         policy = self._served.current  # that which understands a goal carries it out
@@ -210,7 +211,7 @@ class PolicyServer(Node):
             self._pending.end(key, _refusal(error))
             return
         began = self._pending.take(key)
-        self._loop.end(PREEMPTED, "a newer goal took over", hand_over=True)
+        self._loop.end(Outcome.PREEMPTED, "a newer goal took over", hand_over=True)
         self._commands.pause()
         self.get_logger().info(f"goal by {goal.kind}: {goal.task} (similarity {goal.similarity:.2f})")
         self._arrived = time.perf_counter()
@@ -221,7 +222,7 @@ class PolicyServer(Node):
     def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
         run = self._loop.run
         if run is not None and run.ticket is handle:
-            self._loop.end(CANCELLED, "cancelled by the client")
+            self._loop.end(Outcome.CANCELLED, "cancelled by the client")
         elif not self._pending.cancel(handle):
             return CancelResponse.REJECT  # it has ended already
         return CancelResponse.ACCEPT
@@ -244,13 +245,13 @@ class PolicyServer(Node):
         if run is not None:
             result.steps, result.elapsed = run.steps, run.elapsed_ns * 1e-9
             result.matched_task, result.similarity = run.goal.task, run.goal.similarity
-        if run is None and end.outcome not in (CANCELLED, PREEMPTED):
+        if run is None and end.outcome not in (Outcome.CANCELLED, Outcome.PREEMPTED):
             self._diagnostics.drop("goals refused", message)  # not a line for each: anybody may send many
-        elif end.outcome not in (SUCCEEDED, CANCELLED, PREEMPTED):
-            self.get_logger().warning(f"goal ended with outcome {end.outcome}: {message}")
+        elif end.outcome not in (Outcome.SUCCEEDED, Outcome.CANCELLED, Outcome.PREEMPTED):
+            self.get_logger().warning(f"goal ended with {end.outcome.name}: {message}")
 
         def conclude(handle: ServerGoalHandle) -> Any:
-            if end.outcome == SUCCEEDED:
+            if end.outcome == Outcome.SUCCEEDED:
                 handle.succeed()
             elif handle.is_cancel_requested:
                 handle.canceled()
@@ -303,23 +304,23 @@ class PolicyServer(Node):
     def close(self) -> None:
         """Stop the robot and give those who wait their results, while the topics still work."""
         self._served.close()
-        ended = self._pending.end_all(End(INTERNAL_ERROR, "the server was stopped"))
+        ended = self._pending.end_all(End(Outcome.INTERNAL_ERROR, "the server was stopped"))
         if self._loop.run is not None:
             ended += 1
-            self._loop.end(INTERNAL_ERROR, "the server was stopped")
+            self._loop.end(Outcome.INTERNAL_ERROR, "the server was stopped")
         end = time.monotonic() + (CLOSING_TIME if ended else 0.0)
         while self.executor and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
-        self._loop.end(INTERNAL_ERROR, "the server was stopped")  # one that slipped in
+        self._loop.end(Outcome.INTERNAL_ERROR, "the server was stopped")  # one that slipped in
 
 
 def _refusal(error: Exception | None) -> End:
     """How a goal ends that could not be understood."""
     if isinstance(error, UnknownGoal | BadGoal):
-        return End(UNKNOWN_GOAL, str(error))
+        return End(Outcome.UNKNOWN_GOAL, str(error))
     if isinstance(error, TextModelError):
-        return End(INTERNAL_ERROR, f"the goal was not understood: {error}")
-    return End(INTERNAL_ERROR, f"the goal could not be read: {type(error).__name__}: {error}")
+        return End(Outcome.INTERNAL_ERROR, f"the goal was not understood: {error}")
+    return End(Outcome.INTERNAL_ERROR, f"the goal could not be read: {type(error).__name__}: {error}")
 
 
 def main() -> None:

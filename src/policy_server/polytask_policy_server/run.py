@@ -1,11 +1,9 @@
-"""One goal being carried out, and how it can end."""
+"""One goal being carried out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from polytask_interfaces.action import ExecuteTask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,15 +12,6 @@ if TYPE_CHECKING:
     from polytask_policy.unified import UnifiedPolicy
     from polytask_policy.view import View
     from polytask_robot_io.observation import Observation
-
-SUCCEEDED: int = ExecuteTask.Result.SUCCEEDED
-TIMED_OUT: int = ExecuteTask.Result.TIMED_OUT
-CANCELLED: int = ExecuteTask.Result.CANCELLED
-PREEMPTED: int = ExecuteTask.Result.PREEMPTED
-UNKNOWN_GOAL: int = ExecuteTask.Result.UNKNOWN_GOAL
-STALE_OBSERVATIONS: int = ExecuteTask.Result.STALE_OBSERVATIONS
-BUSY: int = ExecuteTask.Result.BUSY
-INTERNAL_ERROR: int = ExecuteTask.Result.INTERNAL_ERROR
 
 
 @dataclass
@@ -59,12 +48,3 @@ class Run:
             return self.policy.act(observation.state, self.goal)
         state, pictures = self.view(observation.state, observation.images.get(self.view.pictures.camera))
         return self.policy.act(state, self.goal, pictures)
-
-
-@dataclass(frozen=True)
-class End:
-    """How a goal ended."""
-
-    outcome: int
-    """One of ExecuteTask.Result's constants."""
-    message: str

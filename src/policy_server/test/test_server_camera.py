@@ -12,7 +12,7 @@ import torch
 from fake_server import SeeingPolicy
 from sensor_msgs.msg import Image
 
-from polytask_interfaces.action import ExecuteTask
+from polytask_interfaces.msg import Outcome
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy_server.served import ServedPolicy
@@ -24,7 +24,6 @@ from polytask_robot_io.stamps import from_ns, to_ns
 pytestmark = pytest.mark.xdist_group("server_camera")
 
 FAKE_SERVER = Path(__file__).parent / "fake_server.py"
-Result = ExecuteTask.Result
 TOPIC = "eye/image_raw"
 
 
@@ -76,7 +75,7 @@ def test_it_acts_on_the_frames_of_its_own_goal_only(robot):
         assert begun(robot, oldest) == pytest.approx([oldest / 255] * 2)  # it stands in for those before it
         assert answer(robot, show(robot, newest)) == pytest.approx([oldest / 255, newest / 255])
         handle.cancel_goal_async()
-        assert robot.outcome(result).outcome == Result.CANCELLED
+        assert robot.outcome(result).outcome == Outcome.CANCELLED
         assert robot.stopped()
 
 
@@ -101,7 +100,7 @@ def test_a_camera_that_stops_ends_the_goal_and_is_named(robot):
         end = robot.outcome(result)
     finally:
         robot.streaming = False
-    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert end.outcome == Outcome.STALE_OBSERVATIONS
     assert f"no pictures that belong to them on {TOPIC}" in end.message
     assert robot.stopped()
 
@@ -113,7 +112,7 @@ def test_a_picture_of_another_size_ends_the_goal_with_its_reason(robot):
         robot.camera.publish(picture)
         time.sleep(0.02)
     end = robot.outcome(result)
-    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert end.outcome == Outcome.STALE_OBSERVATIONS
     assert TOPIC in end.message
     assert "8x8" in end.message
 

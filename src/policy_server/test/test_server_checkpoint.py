@@ -12,7 +12,7 @@ import yaml
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 
-from polytask_interfaces.action import ExecuteTask
+from polytask_interfaces.msg import Outcome
 from polytask_policy.checkpoint import META_FILE
 from polytask_policy.description import Description
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
@@ -23,7 +23,6 @@ pytestmark = pytest.mark.xdist_group("server_checkpoint")
 
 SERVER = [sys.executable, "-m", "polytask_policy_server.policy_server_node"]
 TOY = yaml.safe_load((Path(__file__).parent / "toy.yaml").read_text())
-Result = ExecuteTask.Result
 
 
 def save_policy(folder, command, tasks=("go",), **changes):
@@ -82,7 +81,7 @@ def command(robot):
     robot.moving()
     handle.cancel_goal_async()
     end = robot.outcome(result)
-    assert (end.outcome, end.matched_task, end.steps > 0) == (Result.CANCELLED, "go", True), end.message
+    assert (end.outcome, end.matched_task, end.steps > 0) == (Outcome.CANCELLED, "go", True), end.message
     return commanded(robot, known)
 
 
@@ -100,10 +99,10 @@ def test_a_goal_ends_with_the_policy_it_began_with_and_the_next_has_the_new_one(
     assert len(robot.commands) > after > known
     # It takes over from a running goal too, without a stop between.
     newer, second = robot.ask(task="come")
-    assert robot.outcome(result).outcome == Result.PREEMPTED
+    assert robot.outcome(result).outcome == Outcome.PREEMPTED
     robot.wait_for(lambda: robot.commands[-1][1].values[0] < 0)
     newer.cancel_goal_async()
-    assert robot.outcome(second).outcome == Result.CANCELLED
+    assert robot.outcome(second).outcome == Outcome.CANCELLED
     assert commanded(robot, known) == {0.5, -0.5}
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from polytask_interfaces.msg import EpisodeStatus
 from polytask_policy_server.control import SIMULATION_PATIENCE, ControlLoop
-from polytask_policy_server.run import INTERNAL_ERROR, STALE_OBSERVATIONS, SUCCEEDED, TIMED_OUT, Run
+from polytask_policy_server.run import Run
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.observation import Observation
+from polytask_robot_io.outcomes import Outcome
 
 EMBODIMENT = Embodiment.from_yaml((Path(__file__).parent / "toy.yaml").read_text())
 PERIOD = EMBODIMENT.period_ns
@@ -136,8 +137,8 @@ def test_end_sends_zero_that_answers_nothing():
     bench = Bench()
     bench.begin()
     bench.see()
-    bench.loop.end(TIMED_OUT, "")
-    bench.loop.end(TIMED_OUT, "")
+    bench.loop.end(Outcome.TIMED_OUT, "")
+    bench.loop.end(Outcome.TIMED_OUT, "")
     assert bench.sent[-1] == ([0.0, 0.0], 0)
     assert len(bench.sent) == 2
     assert len(bench.ends) == 1
@@ -182,7 +183,7 @@ def test_one_observation_with_a_wrong_stamp_is_dropped_and_many_end_the_goal(shi
         bench.pass_time(0.05)
         bench.see(bench.now + shift)
         bench.loop.check()
-    assert bench.outcome == STALE_OBSERVATIONS
+    assert bench.outcome == Outcome.STALE_OBSERVATIONS
     assert reason in bench.ends[-1][1].message
     assert bench.run.steps == 2
     assert bench.sent[-1] == ([0.0, 0.0], 0)
@@ -204,7 +205,7 @@ def test_one_malformed_observation_is_dropped_and_many_end_the_goal_with_their_r
         bench.loop.reject("state: not a finite number in y")
         bench.pass_time(0.05)
         bench.loop.check()
-    assert bench.outcome == STALE_OBSERVATIONS
+    assert bench.outcome == Outcome.STALE_OBSERVATIONS
     assert "state: not a finite number in y" in bench.ends[-1][1].message
 
 
@@ -215,7 +216,7 @@ def test_an_observation_from_the_future_hides_no_success():
     bench.begin()
     bench.pass_time(0.05)
     bench.say(success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
-    assert bench.outcome == SUCCEEDED
+    assert bench.outcome == Outcome.SUCCEEDED
 
 
 def test_simulated_time_may_come_after_what_was_seen_at_it_but_not_by_hours():
@@ -253,7 +254,7 @@ def test_a_clock_that_stands_creeps_or_goes_back_makes_no_goal_endless(tick):
         bench.loop.check()
         if bench.ends:
             break
-    assert bench.outcome == TIMED_OUT
+    assert bench.outcome == Outcome.TIMED_OUT
     assert bench.run.steps > 50
     assert "/clock stands at" in bench.ends[0][1].message
 
@@ -271,7 +272,7 @@ def test_a_system_clock_that_is_set_neither_ends_nor_prolongs_a_goal():
     for _ in range(19):
         bench.pass_time(0.05)
         bench.see()
-    assert bench.outcome == TIMED_OUT
+    assert bench.outcome == Outcome.TIMED_OUT
 
 
 def test_goal_begins_with_the_next_observation_unless_the_last_is_new():
@@ -295,7 +296,7 @@ def test_goal_waits_for_a_fresh_observation_but_not_for_ever():
     assert bench.run.steps == 1
     bench.pass_time(EMBODIMENT.max_age + 0.01)
     bench.loop.check()
-    assert bench.outcome == STALE_OBSERVATIONS
+    assert bench.outcome == Outcome.STALE_OBSERVATIONS
 
 
 def test_dead_simulation_is_noticed_although_its_time_stands_still():
@@ -307,7 +308,7 @@ def test_dead_simulation_is_noticed_although_its_time_stands_still():
     assert bench.outcome is None
     bench.pass_time(0.0, steady=0.2)
     bench.loop.check()
-    assert bench.outcome == STALE_OBSERVATIONS
+    assert bench.outcome == Outcome.STALE_OBSERVATIONS
 
 
 def test_timeout_counts_simulated_time_from_its_first_tick():
@@ -320,7 +321,7 @@ def test_timeout_counts_simulated_time_from_its_first_tick():
     for _ in range(30):
         bench.pass_time(PERIOD * 1e-9)
         bench.see()
-    assert bench.outcome == TIMED_OUT
+    assert bench.outcome == Outcome.TIMED_OUT
     assert bench.run.steps == 21
 
 
@@ -343,7 +344,7 @@ def test_last_observation_of_an_ended_episode_is_not_answered():
     assert not bench.sent
     bench.pass_time(0, steady=SIMULATION_PATIENCE + 0.1)
     bench.loop.check()
-    assert bench.outcome == STALE_OBSERVATIONS
+    assert bench.outcome == Outcome.STALE_OBSERVATIONS
     assert "reset_episode" in bench.ends[-1][1].message
 
 
@@ -359,7 +360,7 @@ def test_goal_asked_after_the_end_of_an_episode_ends_although_states_go_on(succe
         bench.say(**over)
         bench.see()
         bench.loop.check()
-    assert bench.outcome == STALE_OBSERVATIONS
+    assert bench.outcome == Outcome.STALE_OBSERVATIONS
     assert "reset_episode" in bench.ends[-1][1].message
     assert len(bench.sent) == 1
 
@@ -377,7 +378,7 @@ def test_reset_heard_after_the_goal_is_not_its_end():
     assert bench.run.episode_id == "e2"
     bench.pass_time(PERIOD * 1e-9)
     bench.say(episode_id="e2", success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
-    assert bench.outcome == SUCCEEDED
+    assert bench.outcome == Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize("steps", [2, 4])
@@ -398,7 +399,7 @@ def test_own_reset_heard_late_is_not_taken_for_somebody_elses(steps):
     assert bench.outcome is None
     bench.pass_time(0.2)
     bench.say(episode_id="e2", ended=True, why=EpisodeStatus.ABORTED, message="another episode was asked for")
-    assert bench.outcome == INTERNAL_ERROR
+    assert bench.outcome == Outcome.INTERNAL_ERROR
     assert "somebody else's reset" in bench.ends[-1][1].message
 
 
@@ -409,7 +410,7 @@ def test_reset_in_mid_goal_ends_it():
     bench.pass_time(PERIOD * 1e-9)
     bench.see()
     bench.say(episode_id="e2")
-    assert bench.outcome == INTERNAL_ERROR
+    assert bench.outcome == Outcome.INTERNAL_ERROR
     assert "e2" in bench.ends[-1][1].message
 
 
@@ -419,7 +420,7 @@ def test_success_of_another_task_says_so():
     bench.begin("stop")
     bench.pass_time(PERIOD * 1e-9)
     bench.say(success=True, ended=True)
-    assert bench.outcome == SUCCEEDED
+    assert bench.outcome == Outcome.SUCCEEDED
     assert "'go'" in bench.ends[-1][1].message
 
 

@@ -7,13 +7,11 @@ import pytest
 from sensor_msgs.msg import Image
 
 from polytask_interfaces.action import ExecuteTask
-from polytask_interfaces.msg import EpisodeStatus
+from polytask_interfaces.msg import EpisodeStatus, Outcome
 from polytask_robot_io.stamps import to_ns
 
 # One process runs them all: they share nodes.
 pytestmark = pytest.mark.xdist_group("server_goals")
-
-Result = ExecuteTask.Result
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +54,13 @@ def test_bad_goal_is_refused_with_its_reason_and_the_server_goes_on(robot, goal,
     known = len(robot.commands)
     _, result = robot.ask(**goal)
     refused = robot.outcome(result)
-    assert refused.outcome == Result.UNKNOWN_GOAL
+    assert refused.outcome == Outcome.UNKNOWN_GOAL
     assert reason in refused.message
     assert not any(any(m.values) for _, m in robot.commands[known:])
     handle, result = robot.ask(task="go")
     robot.moving()
     handle.cancel_goal_async()
-    assert robot.outcome(result).outcome == Result.CANCELLED
+    assert robot.outcome(result).outcome == Outcome.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -90,7 +88,7 @@ def test_cancel_stops_within_one_period_and_leaves_a_zero_command(robot):
     robot.moving()
     asked = time.monotonic()
     handle.cancel_goal_async()
-    assert robot.outcome(result).outcome == Result.CANCELLED
+    assert robot.outcome(result).outcome == Outcome.CANCELLED
     time.sleep(0.2)
     assert robot.stopped()
     assert robot.commands[-1][0] - asked < 0.05
@@ -102,18 +100,18 @@ def test_newer_goal_takes_over_without_a_stop_between(robot):
     robot.moving()
     known = len(robot.commands)
     handle, second = robot.ask(words="please go")
-    assert robot.outcome(first).outcome == Result.PREEMPTED
+    assert robot.outcome(first).outcome == Outcome.PREEMPTED
     robot.moving()
     assert all(any(m.values) for _, m in robot.commands[known:])
     handle.cancel_goal_async()
-    assert robot.outcome(second).outcome == Result.CANCELLED
+    assert robot.outcome(second).outcome == Outcome.CANCELLED
 
 
 def test_bad_goal_does_not_disturb_the_running_one(robot):
     handle, first = robot.ask(task="go")
     robot.moving()
     _, second = robot.ask(task="fly")
-    assert robot.outcome(second).outcome == Result.UNKNOWN_GOAL
+    assert robot.outcome(second).outcome == Outcome.UNKNOWN_GOAL
     robot.moving()
     assert not first.done()
     handle.cancel_goal_async()
@@ -127,7 +125,7 @@ def test_observations_that_stop_end_the_goal(robot):
     robot.streaming = False
     began = time.monotonic()
     end = robot.outcome(result)
-    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert end.outcome == Outcome.STALE_OBSERVATIONS
     assert "no observation to act upon" in end.message
     assert time.monotonic() - began < 1.0
     time.sleep(0.1)
@@ -138,7 +136,7 @@ def test_goal_without_observations_ends(robot):
     robot.streaming = False
     time.sleep(0.4)
     _, result = robot.ask(task="go")
-    assert robot.outcome(result).outcome == Result.STALE_OBSERVATIONS
+    assert robot.outcome(result).outcome == Outcome.STALE_OBSERVATIONS
 
 
 def test_observations_with_old_stamps_end_the_goal(robot):
@@ -149,7 +147,7 @@ def test_observations_with_old_stamps_end_the_goal(robot):
     old = robot.now_ns() - int(0.25e9)
     robot.show(old)
     end = robot.outcome(result)
-    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert end.outcome == Outcome.STALE_OBSERVATIONS
     time.sleep(0.1)
     assert robot.stopped()
 
@@ -160,7 +158,7 @@ def test_unusable_state_ends_the_goal_with_its_reason(robot, values, reason):
     robot.moving()
     robot.values = values
     end = robot.outcome(result)
-    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert end.outcome == Outcome.STALE_OBSERVATIONS
     assert reason in end.message or "values" in end.message
     time.sleep(0.1)
     assert robot.stopped()
@@ -184,7 +182,7 @@ def test_one_unusable_state_among_many_ends_nothing(robot, unusable):
     robot.moving()
     assert not result.done()
     handle.cancel_goal_async()
-    assert robot.outcome(result).outcome == Result.CANCELLED
+    assert robot.outcome(result).outcome == Outcome.CANCELLED
 
 
 @pytest.mark.parametrize("count", [30, 100])
@@ -200,15 +198,17 @@ def test_many_goals_at_once_are_all_answered(robot, count, goal):
     asked = robot.executor.create_task(lambda: [handle.get_result_async() for handle in handles])
     robot.wait_for(lambda: asked.done() and all(one.done() for one in asked.result()), 30)
     outcomes = {one.result().result.outcome for one in asked.result()}
-    known = {Result.UNKNOWN_GOAL, Result.PREEMPTED} if goal == {"task": "fly"} else {Result.TIMED_OUT, Result.PREEMPTED}
+    known = (
+        {Outcome.UNKNOWN_GOAL, Outcome.PREEMPTED} if goal == {"task": "fly"} else {Outcome.TIMED_OUT, Outcome.PREEMPTED}
+    )
     assert outcomes <= known
-    assert goal == {"task": "fly"} or Result.TIMED_OUT in outcomes
+    assert goal == {"task": "fly"} or Outcome.TIMED_OUT in outcomes
 
 
 def test_answers_are_short_and_can_be_printed_whatever_the_client_sends(robot):
     _, result = robot.ask(task="\x1b[31mred\n" + "x" * 1_000_000)
     end = robot.outcome(result)
-    assert end.outcome == Result.UNKNOWN_GOAL
+    assert end.outcome == Outcome.UNKNOWN_GOAL
     assert end.message.isprintable()
     assert len(end.message) < 1100
 
@@ -217,7 +217,7 @@ def test_answers_are_short_and_can_be_printed_whatever_the_client_sends(robot):
 def test_policy_that_fails_stops_the_robot(robot, task, reason):
     _, result = robot.ask(task=task)
     end = robot.outcome(result)
-    assert end.outcome == Result.INTERNAL_ERROR
+    assert end.outcome == Outcome.INTERNAL_ERROR
     assert reason in end.message
     time.sleep(0.1)
     assert robot.stopped()
@@ -227,7 +227,7 @@ def test_policy_that_fails_stops_the_robot(robot, task, reason):
 def test_timeout(robot):
     _, result = robot.ask(task="go", timeout=0.5)
     end = robot.outcome(result)
-    assert end.outcome == Result.TIMED_OUT
+    assert end.outcome == Outcome.TIMED_OUT
     assert 0.45 < end.elapsed < 1.0
     assert 5 <= end.steps <= 11
     time.sleep(0.1)
@@ -237,10 +237,10 @@ def test_timeout(robot):
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        ({"success": True, "ended": True, "why": EpisodeStatus.SUCCEEDED}, Result.SUCCEEDED),
-        ({"ended": True, "why": EpisodeStatus.TIME_LIMIT}, Result.TIMED_OUT),
-        ({"ended": True, "why": EpisodeStatus.FAULT}, Result.INTERNAL_ERROR),
-        ({"ended": True, "why": EpisodeStatus.ABORTED}, Result.INTERNAL_ERROR),
+        ({"success": True, "ended": True, "why": EpisodeStatus.SUCCEEDED}, Outcome.SUCCEEDED),
+        ({"ended": True, "why": EpisodeStatus.TIME_LIMIT}, Outcome.TIMED_OUT),
+        ({"ended": True, "why": EpisodeStatus.FAULT}, Outcome.INTERNAL_ERROR),
+        ({"ended": True, "why": EpisodeStatus.ABORTED}, Outcome.INTERNAL_ERROR),
     ],
 )
 def test_status_of_the_episode_ends_the_goal(robot, status, outcome):
@@ -294,10 +294,10 @@ def test_refuses_while_busy_when_told_so(start_server, make_robot):
     handle, first = robot.ask(task="go")
     robot.moving()
     _, second = robot.ask(task="go")
-    assert robot.outcome(second).outcome == Result.BUSY
+    assert robot.outcome(second).outcome == Outcome.BUSY
     robot.moving()
     handle.cancel_goal_async()
-    assert robot.outcome(first).outcome == Result.CANCELLED
+    assert robot.outcome(first).outcome == Outcome.CANCELLED
 
 
 @pytest.mark.timed
@@ -309,12 +309,12 @@ def test_words_wait_for_the_language_model_while_other_goals_run(start_server, m
     _, dropped = robot.ask(words="please go")
     cancelled, third = robot.ask(words="please go")
     cancelled.cancel_goal_async()
-    assert robot.outcome(third).outcome == Result.CANCELLED
+    assert robot.outcome(third).outcome == Outcome.CANCELLED
     handle, named = robot.ask(task="go")
     robot.moving()
     # A newer goal that began first has overtaken those that wait.
-    assert robot.outcome(words).outcome == Result.PREEMPTED
-    assert robot.outcome(dropped).outcome == Result.PREEMPTED
+    assert robot.outcome(words).outcome == Outcome.PREEMPTED
+    assert robot.outcome(dropped).outcome == Outcome.PREEMPTED
     assert "before this one began" in robot.outcome(words).message
     handle.cancel_goal_async()
     robot.outcome(named)
@@ -325,7 +325,7 @@ def test_words_wait_for_the_language_model_while_other_goals_run(start_server, m
     assert process.wait(timeout=5) == 0
     assert time.monotonic() - began < 5
     stopped = robot.outcome(waiting)
-    assert (stopped.outcome, stopped.message) == (Result.INTERNAL_ERROR, "the server was stopped")
+    assert (stopped.outcome, stopped.message) == (Outcome.INTERNAL_ERROR, "the server was stopped")
     assert robot.stopped()
     assert "Traceback" not in process.stderr.read()
 
@@ -338,13 +338,13 @@ def test_a_language_model_that_stops_or_dies_ends_the_goal_and_is_started_anew(s
         asked = time.monotonic()
         _, result = robot.ask(words=words, timeout=5.0)
         end = robot.outcome(result)
-        assert end.outcome == Result.INTERNAL_ERROR
+        assert end.outcome == Outcome.INTERNAL_ERROR
         assert "not understood: the process with the text model" in end.message
         assert time.monotonic() - asked < 5
         handle, result = robot.ask(words="please go", timeout=5.0)
         robot.moving()
         handle.cancel_goal_async()
-        assert robot.outcome(result).outcome == Result.CANCELLED
+        assert robot.outcome(result).outcome == Outcome.CANCELLED
     robot.wait_for(lambda: "language model" in {v.key for v in robot.diagnostics[-1].status[0].values})
 
 
@@ -356,7 +356,7 @@ def test_an_endless_understanding_is_given_up_and_other_goals_go_on(start_server
     _, behind = robot.ask(words="please go")
     for result in (first, behind):
         end = robot.outcome(result)
-        assert end.outcome == Result.INTERNAL_ERROR
+        assert end.outcome == Outcome.INTERNAL_ERROR
         assert "not understood within 0.5 s" in end.message
     handle, result = robot.ask(task="go")
     robot.moving()
@@ -370,7 +370,7 @@ def test_the_time_of_a_goal_runs_from_when_it_moves_not_from_loading_the_languag
     robot.streaming = True
     _, result = robot.ask(words="please go", timeout=1.0)
     end = robot.outcome(result)
-    assert (end.outcome, end.steps >= 15) == (Result.TIMED_OUT, True)
+    assert (end.outcome, end.steps >= 15) == (Outcome.TIMED_OUT, True)
     assert 0.95 < end.elapsed < 1.5
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=10)[1]
@@ -389,4 +389,4 @@ def test_a_second_server_says_so_and_ends_before_it_commands_anything(start_serv
     robot.moving()
     assert not result.done()
     handle.cancel_goal_async()
-    assert robot.outcome(result).outcome == Result.CANCELLED
+    assert robot.outcome(result).outcome == Outcome.CANCELLED

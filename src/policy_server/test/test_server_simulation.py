@@ -10,8 +10,7 @@ import rclpy
 import torch
 import yaml
 
-from polytask_interfaces.action import ExecuteTask
-from polytask_interfaces.msg import EpisodeStatus
+from polytask_interfaces.msg import EpisodeStatus, Outcome
 from polytask_interfaces.srv import ResetEpisode
 from polytask_policy.description import Description
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
@@ -24,7 +23,6 @@ pytestmark = pytest.mark.xdist_group("server_simulation")
 
 CONFIG = Path(__file__).parents[3] / "config" / "embodiments"
 TASKS = ("drawer-open", "drawer-close")
-Result = ExecuteTask.Result
 SERVER = [sys.executable, "-m", "polytask_policy_server.policy_server_node"]
 SIMULATOR = [sys.executable, "-m", "polytask_sim_bridge.sim_bridge_node"]
 
@@ -83,7 +81,7 @@ def test_an_episode_in_lock_step_is_run_to_its_end_and_the_same_again(stack):
         known = len(client.commands)
         _, result = client.ask(task="drawer-close", timeout=60.0)
         end = client.outcome(result, 30)
-        assert end.outcome in (Result.TIMED_OUT, Result.SUCCEEDED), end.message
+        assert end.outcome in (Outcome.TIMED_OUT, Outcome.SUCCEEDED), end.message
         deadline = time.monotonic() + 30.0  # the result may come before the zero at the end
         while len(client.commands) - known <= end.steps and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -91,7 +89,7 @@ def test_an_episode_in_lock_step_is_run_to_its_end_and_the_same_again(stack):
         assert end.steps == len(runs[-1]) - 1  # and the zero at the end
         assert client.stopped()
     assert runs[0] == runs[1]
-    if end.outcome == Result.TIMED_OUT:
+    if end.outcome == Outcome.TIMED_OUT:
         assert end.elapsed == pytest.approx(end.steps / 20, abs=0.11)
 
 
@@ -111,14 +109,14 @@ def test_goal_after_the_end_of_an_episode_says_what_to_do(stack):
     client.start(6)
     client.outcome(client.ask(task="drawer-open", timeout=60.0)[1], 30)
     end = client.outcome(client.ask(task="drawer-open")[1], 10)
-    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert end.outcome == Outcome.STALE_OBSERVATIONS
     assert "reset_episode" in end.message
 
 
 def test_words_of_the_real_language_model(stack):
     _, client = stack
     end = client.outcome(client.ask(words="sing me a song")[1], 300)
-    assert end.outcome == Result.UNKNOWN_GOAL
+    assert end.outcome == Outcome.UNKNOWN_GOAL
     assert "like nothing" in end.message
 
 
@@ -129,7 +127,7 @@ def test_simulator_killed_in_mid_goal_ends_it(stack):
     client.moving()
     simulator.kill()
     end = client.outcome(result, 8)
-    assert end.outcome == Result.STALE_OBSERVATIONS
+    assert end.outcome == Outcome.STALE_OBSERVATIONS
     time.sleep(0.1)
     assert client.stopped()
 

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from polytask_robot_io.outcomes import Why
+
 SEEDS = 2**31
 """Seeds drawn by the simulator lie below this."""
-
-
-class Why(IntEnum):
-    """Where an episode stands; the same numbers as in EpisodeStatus.msg."""
-
-    RUNNING = 0
-    SUCCEEDED = 1
-    TIME_LIMIT = 2
-    ABORTED = 3
-    FAULT = 4
 
 
 @dataclass

@@ -17,10 +17,11 @@ from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadCommand, BadEmbodiment
 from polytask_robot_io.executors import run_node
+from polytask_robot_io.outcomes import Why
 from polytask_robot_io.params import declare
 from polytask_robot_io.subscriptions import with_publisher
 from polytask_robot_io.text import printable
-from polytask_sim_bridge.episode import EpisodeRunner, Why
+from polytask_sim_bridge.episode import EpisodeRunner
 from polytask_sim_bridge.pace import ByService, LockStep, Pace
 from polytask_sim_bridge.publishers import Publishers
 from polytask_sim_bridge.real_time import RealTime

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from polytask_sim_bridge.episode import SEEDS, EpisodeRunner, Why
+from polytask_robot_io.outcomes import Why
+from polytask_sim_bridge.episode import SEEDS, EpisodeRunner
 
 
 class ToyEnv:

@@ -16,6 +16,7 @@ from polytask_interfaces.action import Distill, LearnTask
 from polytask_robot_io import params, qos
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.executors import run_node
+from polytask_robot_io.outcomes import Outcome
 from polytask_robot_io.sole_server import SoleServer
 from polytask_robot_io.text import printable
 from polytask_suites import SUITES
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
     from rclpy.action.server import ServerGoalHandle
 
 OUTCOMES = {
-    "finished": LearnTask.Result.SUCCEEDED,
-    "stopped": LearnTask.Result.CANCELLED,
-    "refused": LearnTask.Result.REFUSED,
-    "failed": LearnTask.Result.INTERNAL_ERROR,
+    "finished": Outcome.SUCCEEDED,
+    "stopped": Outcome.CANCELLED,
+    "refused": Outcome.REFUSED,
+    "failed": Outcome.INTERNAL_ERROR,
 }
-"""The same numbers in Distill."""
-
+"""By how a worker ended."""
 
 LONGEST_JOB = 32_000
 """Characters; what a pipe holds, so that a worker that is only starting keeps nobody waiting."""
@@ -141,12 +141,12 @@ class TrainerNode(Node):
     def _begin(self, handle: ServerGoalHandle, action: Any, job: LearnJob | DistillJob, fault: str) -> None:
         work = Work(handle, action, time.monotonic())
         if self._work is not None:
-            self._finish(work, action.Result.BUSY, "another goal is running; cancel it or ask again when it has ended")
+            self._finish(work, Outcome.BUSY, "another goal is running; cancel it or ask again when it has ended")
             return
         if not fault and len(json.dumps(to_dict(job))) > LONGEST_JOB:  # it is handed over without waiting
             fault = f"the goal's texts are longer than {LONGEST_JOB} characters together"
         if fault:
-            self._finish(work, action.Result.REFUSED, fault)
+            self._finish(work, Outcome.REFUSED, fault)
             return
         self._work = work
         # The worker's thread only hands over; goals and publishers belong to the executor's.
@@ -196,13 +196,13 @@ class TrainerNode(Node):
         work.worker.stop()
         return CancelResponse.ACCEPT
 
-    def _finish(self, work: Work, outcome: int, message: str, steps: int = 0, policy: str = "") -> None:
+    def _finish(self, work: Work, outcome: Outcome, message: str, steps: int = 0, policy: str = "") -> None:
         result = work.action.Result(
             outcome=outcome, message=printable(message, LONGEST_MESSAGE), checkpoint=policy, steps=steps
         )
 
         def conclude(handle: ServerGoalHandle) -> Any:
-            if outcome == work.action.Result.SUCCEEDED:
+            if outcome == Outcome.SUCCEEDED:
                 handle.succeed()
             elif handle.is_cancel_requested:
                 handle.canceled()

@@ -11,6 +11,7 @@ from tiny import write_demonstration, write_settings
 from trainer_client import TASK, Client, node, same, wait_for
 
 from polytask_interfaces.action import Distill, LearnTask
+from polytask_interfaces.msg import Outcome
 from polytask_policy.checkpoint import load_checkpoint
 from polytask_trainer.jobs.execute import run
 from polytask_trainer.jobs.spec import JobRefused, LearnJob
@@ -57,7 +58,7 @@ def expert(client, trainer, demonstrations, tmp_path_factory):
     output = tmp_path_factory.mktemp("whole") / TASK
     _, result = client.ask(client.learn, learn_goal(demonstrations, output))
     end = client.result(result)
-    assert (end.outcome, end.checkpoint) == (LearnTask.Result.SUCCEEDED, str(output)), end.message
+    assert (end.outcome, end.checkpoint) == (Outcome.SUCCEEDED, str(output)), end.message
     assert end.steps >= 400
     phases = [feedback.phase for feedback in client.feedback]
     assert phases[0] == "bc"
@@ -78,7 +79,7 @@ def test_killed_at_any_moment_the_same_goal_resumes_and_gives_the_same_expert(
     worker = int(subprocess.run(["pgrep", "-P", str(trainer.pid)], capture_output=True).stdout)
     os.kill(worker, signal.SIGKILL)
     failed = client.result(result)
-    assert failed.outcome == LearnTask.Result.INTERNAL_ERROR
+    assert failed.outcome == Outcome.INTERNAL_ERROR
     assert "its process ended" in failed.message
     handle, result = client.ask(client.learn, goal)
     wait_for(lambda: any(f.phase == "rl" and f.step > steps for f in client.feedback))
@@ -86,20 +87,20 @@ def test_killed_at_any_moment_the_same_goal_resumes_and_gives_the_same_expert(
     began = time.monotonic()
     handle.cancel_goal_async()
     cancelled = client.result(result)
-    assert cancelled.outcome == LearnTask.Result.CANCELLED
+    assert cancelled.outcome == Outcome.CANCELLED
     assert time.monotonic() - began < 20.0  # 4 on a machine of its own
     assert "resume" in cancelled.message
     handle, result = client.ask(client.learn, goal)
-    assert client.result(result).outcome == LearnTask.Result.SUCCEEDED
+    assert client.result(result).outcome == Outcome.SUCCEEDED
     assert same(output, expert)
 
 
 def test_one_goal_at_a_time(client, expert, demonstrations, tmp_path):
     handle, first = client.ask(client.learn, learn_goal(demonstrations, tmp_path / "a"))
     _, second = client.ask(client.distill, Distill.Goal(experts=[str(expert)], output=str(tmp_path / "b")))
-    assert client.result(second).outcome == Distill.Result.BUSY
+    assert client.result(second).outcome == Outcome.BUSY
     handle.cancel_goal_async()
-    assert client.result(first).outcome == LearnTask.Result.CANCELLED
+    assert client.result(first).outcome == Outcome.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_one_goal_at_a_time(client, expert, demonstrations, tmp_path):
 def test_impossible_requests_are_refused_with_their_reason(client, trainer, demonstrations, tmp_path, changes, reason):
     _, result = client.ask(client.learn, learn_goal(demonstrations, tmp_path / "x", **changes))
     end = client.result(result)
-    assert end.outcome == LearnTask.Result.REFUSED
+    assert end.outcome == Outcome.REFUSED
     assert reason in end.message
 
 
@@ -128,7 +129,7 @@ def test_a_goal_says_its_settings_by_name_or_whole_path(client, trainer, demonst
     ):
         _, result = client.ask(client.learn, learn_goal(demonstrations, tmp_path / "x", settings=named))
         end = client.result(result)
-        assert end.outcome == LearnTask.Result.REFUSED
+        assert end.outcome == Outcome.REFUSED
         assert reason in end.message
 
 
@@ -143,12 +144,12 @@ def test_other_methods_learn_in_process_also_where_the_node_steps_a_simulator(ro
         assert wait_for(lambda: client.feedback)[0].phase == "separate"
         handle.cancel_goal_async()
         cancelled = client.result(result)
-        assert (cancelled.outcome, cancelled.checkpoint) == (LearnTask.Result.CANCELLED, ""), cancelled.message
+        assert (cancelled.outcome, cancelled.checkpoint) == (Outcome.CANCELLED, ""), cancelled.message
         _, result = client.ask(client.learn, goal)
         end = client.result(result)
         steps = [feedback.step for feedback in client.feedback]
         client.close()
-    assert (end.outcome, end.steps, end.checkpoint) == (LearnTask.Result.SUCCEEDED, 20_000, ""), end.message
+    assert (end.outcome, end.steps, end.checkpoint) == (Outcome.SUCCEEDED, 20_000, ""), end.message
     assert end.message.startswith("done after 20000 steps; no experts")
     assert 0 < cancelled.steps < steps[0] < steps[-1] == 20_000
 
@@ -178,7 +179,7 @@ def test_interrupted_node_tells_its_client_and_saves_the_state(ros_domain, demon
         wait_for(lambda: any(f.phase == "rl" for f in client.feedback))
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=5) == 0
-        assert client.result(result).outcome == LearnTask.Result.CANCELLED
+        assert client.result(result).outcome == Outcome.CANCELLED
         client.close()
     assert (tmp_path / "training" / "checkpoint.json").exists()
 
@@ -195,7 +196,7 @@ def test_folder_in_use_is_refused(demonstrations, settings, tmp_path, monkeypatc
 def test_other_settings_in_the_same_folder_are_refused(client, expert, demonstrations):
     _, result = client.ask(client.learn, learn_goal(demonstrations, expert, seed=5))
     end = client.result(result)
-    assert end.outcome == LearnTask.Result.REFUSED
+    assert end.outcome == Outcome.REFUSED
     assert "choose another output folder" in end.message
 
 
@@ -203,10 +204,10 @@ def test_distil_and_resume(client, expert, tmp_path):
     goal = Distill.Goal(experts=[str(expert)], output=str(tmp_path / "policy"), steps=60)
     _, result = client.ask(client.distill, goal)
     end = client.result(result)
-    assert (end.outcome, end.steps) == (Distill.Result.SUCCEEDED, 60), end.message
+    assert (end.outcome, end.steps) == (Outcome.SUCCEEDED, 60), end.message
     assert client.feedback[-1].total_steps == 60
     assert load_checkpoint(tmp_path / "policy")[1]["kind"] == "unified"
     _, result = client.ask(client.distill, Distill.Goal(experts=["/nowhere"], output=str(tmp_path / "c")))
     end = client.result(result)
-    assert end.outcome == Distill.Result.REFUSED
+    assert end.outcome == Outcome.REFUSED
     assert "/nowhere" in end.message

@@ -5,6 +5,7 @@ from tiny import write_demonstration, write_settings
 from trainer_client import TASK, Client, node, same, wait_for
 
 from polytask_interfaces.action import LearnTask
+from polytask_interfaces.msg import Outcome
 from polytask_trainer.jobs.execute import run
 from polytask_trainer.jobs.spec import LearnJob
 
@@ -30,5 +31,5 @@ def test_killed_node_takes_its_work_along_and_another_resumes_with_the_same_resu
             _, result = client.ask(client.learn, goal)
             end = client.result(result)
             client.close()
-    assert end.outcome == LearnTask.Result.SUCCEEDED, end.message
+    assert end.outcome == Outcome.SUCCEEDED, end.message
     assert same(output, whole)

@@ -38,8 +38,9 @@ def ask(
     with reporting(PictureError):
         picture = read_picture(image) if image is not None else None
 
-    from polytask_cli.execute_task_client import OUTCOMES, AskError, goal_message
+    from polytask_cli.execute_task_client import AskError, goal_message
     from polytask_cli.execute_task_client import ask as send
+    from polytask_robot_io.outcomes import Outcome
 
     with reporting(AskError), console.status("looking for the policy server") as status:
 
@@ -48,17 +49,17 @@ def ask(
             status.update(f"{understood}: step {feedback.step}, {feedback.elapsed:.1f} s — Ctrl-C cancels")
 
         result = send(goal_message(words, picture, task, timeout), namespace=namespace, on_feedback=show)
-    outcome = OUTCOMES.get(result.outcome, str(result.outcome))
-    succeeded = outcome == "SUCCEEDED"
+    outcome = Outcome(result.outcome)
+    succeeded = outcome == Outcome.SUCCEEDED
     understood = f"{escape(result.matched_task)} (similarity {result.similarity:.2f}), " if result.matched_task else ""
     sink = console if succeeded else errors
     sink.print(
-        f"[{'green' if succeeded else 'red'}]{outcome}[/] {understood}{result.steps} steps, {result.elapsed:.1f} s"
+        f"[{'green' if succeeded else 'red'}]{outcome.name}[/] {understood}{result.steps} steps, {result.elapsed:.1f} s"
     )
     if result.message:
         sink.print(result.message, markup=False, soft_wrap=True)
     if not succeeded:
-        raise typer.Exit(130 if outcome == "CANCELLED" else 1)
+        raise typer.Exit(130 if outcome == Outcome.CANCELLED else 1)
 
 
 def _require_text(what: str, text: str) -> None:

@@ -53,8 +53,8 @@ def record(
     """
     from polytask_cli.nodes.stack import Stack, StackError
     from polytask_demo_recorder.errors import RecordingError
-    from polytask_demo_recorder.recording.session import CANCELLED
     from polytask_demo_recorder.teleop.client import record as record_episodes
+    from polytask_robot_io.outcomes import Outcome
 
     check_namespace(namespace)
     embodiment = "" if running else _embodiment(suite, task)
@@ -106,7 +106,7 @@ def record(
         console.print(str(file), soft_wrap=True)
     if not recording.complete:
         errors.print(recording.message, markup=False, soft_wrap=True)
-        raise typer.Exit(130 if recording.outcome == CANCELLED else 1)
+        raise typer.Exit(130 if recording.outcome == Outcome.CANCELLED else 1)
 
 
 def _embodiment(suite: str, task: str) -> str:

@@ -16,7 +16,7 @@ from rclpy.node import Node
 
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.recording.recovery import Recovery
-from polytask_demo_recorder.recording.request import CANCELLED, REFUSED, SUCCEEDED, End, checked_request
+from polytask_demo_recorder.recording.request import checked_request
 from polytask_demo_recorder.recording.session import Session
 from polytask_demo_recorder.recording.subscriptions import Hearing
 from polytask_demo_recorder.recording.tally import UNUSABLE
@@ -27,6 +27,7 @@ from polytask_robot_io import qos
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.executors import run_node
+from polytask_robot_io.outcomes import End, Outcome
 from polytask_robot_io.params import declare
 from polytask_robot_io.sole_server import SoleServer
 
@@ -98,12 +99,14 @@ class DemoRecorder(Node):
     # Goals ---------------------------------------------------------------------------------------------------------
 
     def _accepted(self, handle: ServerGoalHandle) -> None:
+        if self._session is not None:
+            reason = "another recording is running; cancel it, or ask again when it has ended"
+            self._finish(handle, End(Outcome.BUSY, reason), [])
+            return
         try:
-            if self._session is not None:
-                raise RecordingError("another recording is running; cancel it, or ask again when it has ended")
             request = checked_request(handle.request, self._dataset, self._timeout)
         except RecordingError as error:
-            self._finish(handle, End(REFUSED, str(error)), [])
+            self._finish(handle, End(Outcome.REFUSED, str(error)), [])
             return
         self._writer.recover(request.dataset)
         self._session = Session(
@@ -213,14 +216,14 @@ class DemoRecorder(Node):
     def _finish(self, handle: ServerGoalHandle, end: End, files: list[Path]) -> None:
         """Give the client its result."""
         # On two lines: a logger may not change its severity at one place of the code.
-        if end.outcome in (SUCCEEDED, CANCELLED):
+        if end.outcome in (Outcome.SUCCEEDED, Outcome.CANCELLED):
             self.get_logger().info(end.message)
         else:
             self.get_logger().warning(end.message)
         result = RecordEpisodes.Result(outcome=end.outcome, message=end.message, files=[str(path) for path in files])
 
         def conclude(handle: ServerGoalHandle) -> Any:
-            if end.outcome == SUCCEEDED:
+            if end.outcome == Outcome.SUCCEEDED:
                 handle.succeed()
             elif handle.is_cancel_requested:
                 handle.canceled()

@@ -1,4 +1,4 @@
-"""A request to the recorder, and its possible outcomes."""
+"""A request to the recorder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any
 from polytask_demo_recorder.dataset.folder import check_writable, task_folder
 from polytask_demo_recorder.errors import RecordingError
 
-SUCCEEDED, TIMED_OUT, CANCELLED, REFUSED, INTERNAL_ERROR = range(5)
-"""Outcomes, as in RecordEpisodes.action."""
 LONGEST = 10_000
 """Characters that all instructions may have together."""
 
@@ -28,14 +26,6 @@ class Request:
     keep_failures: bool
     timeout: float
     """Seconds of wall time for each episode."""
-
-
-@dataclass(frozen=True)
-class End:
-    """How a goal ended."""
-
-    outcome: int
-    message: str
 
 
 def checked_request(goal: Any, dataset: Path, default_timeout: float) -> Request:

@@ -11,22 +11,15 @@ from typing import Any
 from polytask_demo_recorder.dataset.episode_info import ABORTED, FAULT, SUCCESS, TIME_LIMIT, UNJUDGED, EpisodeInfo
 from polytask_demo_recorder.dataset.folder import task_folder
 from polytask_demo_recorder.recording.episode_recording import Heard, Take
-from polytask_demo_recorder.recording.request import (
-    CANCELLED,
-    INTERNAL_ERROR,
-    REFUSED,
-    SUCCEEDED,
-    TIMED_OUT,
-    End,
-    Request,
-)
+from polytask_demo_recorder.recording.request import Request
 from polytask_demo_recorder.recording.surroundings import Surroundings
 from polytask_demo_recorder.recording.tally import Tally
 from polytask_demo_recorder.recording.writer import Discarded, EpisodeWriter, Event, Failed, Kept
 from polytask_robot_io.embodiment import Embodiment
+from polytask_robot_io.outcomes import End, Outcome, Why
 from polytask_robot_io.text import printable
 
-OUTCOME_OF_WHY = {1: SUCCESS, 2: TIME_LIMIT, 3: ABORTED, 4: FAULT}
+OUTCOME_OF_WHY = {Why.SUCCEEDED: SUCCESS, Why.TIME_LIMIT: TIME_LIMIT, Why.ABORTED: ABORTED, Why.FAULT: FAULT}
 """EpisodeStatus.why in words."""
 JUDGE_WAIT = 1.0
 """Seconds without any publisher of ``episode`` after which the robot is taken for one that reports no success."""
@@ -167,7 +160,9 @@ class Session:
             self._finish("", "", now)
         if self._judged is None and now - self._began > JUDGE_WAIT and not self._has_judge():
             if not self._task:
-                self._stop(End(REFUSED, "no task given, and nobody publishes 'episode' to tell it; name the task"), now)
+                self._stop(
+                    End(Outcome.REFUSED, "no task given, and nobody publishes 'episode' to tell it; name the task"), now
+                )
             self._judged = False
         if self._final is None and now - self._waiting_since > self._request.timeout:
             self._out_of_time(now)
@@ -187,12 +182,12 @@ class Session:
             self.reason = event.reason
         elif isinstance(event, Failed):
             self._take, self._closing, self._closing_messages = None, 0, 0
-            self._final = End(INTERNAL_ERROR, event.reason)
+            self._final = End(Outcome.INTERNAL_ERROR, event.reason)
         self._conclude()
 
     def cancel(self, now: float, message: str = "cancelled by the client") -> None:
         """End now. An episode nobody judges is complete by that; another one is broken off."""
-        self._stop(End(CANCELLED, message), now)
+        self._stop(End(Outcome.CANCELLED, message), now)
 
     def _describe(self) -> EpisodeInfo:
         names = {topic: name for topic, (name, _) in self._topics.items()}
@@ -273,7 +268,7 @@ class Session:
             reason = f"within {limit} only episodes of {', '.join(self._other_tasks)}, none of '{self._task}'"
         else:
             reason = f"no episode began within {limit}; call reset_episode"
-        self._stop(End(TIMED_OUT, reason), now)
+        self._stop(End(Outcome.TIMED_OUT, reason), now)
 
     def _conclude(self) -> None:
         """Set :attr:`end` once everything is on the disk."""
@@ -282,7 +277,7 @@ class Session:
         if self._final is None:
             if len(self.files) < self._request.episodes:
                 return
-            self._final = End(SUCCEEDED, "")
+            self._final = End(Outcome.SUCCEEDED, "")
         self.end = self._tally.tell(self._final, self._request.episodes)
 
     def _said(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from polytask_demo_recorder.recording.request import REFUSED, TIMED_OUT, End
+from polytask_robot_io.outcomes import End, Outcome
 
 HEARING = 15.0
 """Seconds within which all declared topics must have a publisher."""
@@ -49,13 +49,13 @@ class Surroundings:
             if missing and elapsed > (limit := min(HEARING, timeout)):
                 off = ", or the recorder with cameras:=false" if cameras else ""
                 return End(
-                    TIMED_OUT,
+                    Outcome.TIMED_OUT,
                     f"nobody to be heard on {', '.join(missing)} within {limit:g} s, which the embodiment declares; "
                     f"start its driver{off}",
                 )
         if self._doubtful and (rivals := self._rivals()):
             return End(
-                REFUSED,
+                Outcome.REFUSED,
                 f"{len(rivals)} nodes publish what one alone may: {', '.join(rivals)}; end the one that was forgotten, "
                 "or use another ROS_DOMAIN_ID",
             )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from pathlib import Path
 
-from polytask_demo_recorder.recording.request import End
 from polytask_demo_recorder.recording.writer import Kept
+from polytask_robot_io.outcomes import End
 
 COULD_NOT_BE_USED = "could not be used and were discarded"
 """Words of the result where episodes could not have been read."""

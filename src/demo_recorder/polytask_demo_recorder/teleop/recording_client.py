@@ -16,7 +16,6 @@ from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 
 from polytask_demo_recorder.errors import RecordingError
-from polytask_demo_recorder.recording.request import CANCELLED, SUCCEEDED
 from polytask_demo_recorder.recording.surroundings import HEARING
 from polytask_demo_recorder.recording.tally import UNUSABLE
 from polytask_demo_recorder.teleop.keyboard_teleop_node import KeyboardDriver
@@ -24,6 +23,7 @@ from polytask_interfaces.action import RecordEpisodes
 from polytask_interfaces.msg import EpisodeStatus
 from polytask_interfaces.srv import ResetEpisode
 from polytask_robot_io import qos
+from polytask_robot_io.outcomes import Outcome
 
 WAIT = 15.0
 """Seconds to wait for nodes that were just started."""
@@ -60,15 +60,14 @@ class Progress:
 class Recording:
     """What came of a recording."""
 
-    outcome: int
-    """As in RecordEpisodes.action; 0: all episodes recorded."""
+    outcome: Outcome
     message: str
     files: tuple[Path, ...]
 
     @property
     def complete(self) -> bool:
         """All episodes were recorded."""
-        return self.outcome == SUCCEEDED
+        return self.outcome == Outcome.SUCCEEDED
 
 
 class Conversation:
@@ -137,9 +136,9 @@ class Conversation:
             if not isinstance(error, KeyboardInterrupt):
                 raise
         if not result.done():
-            return Recording(CANCELLED, "interrupted; the recorder did not answer in time", ())
+            return Recording(Outcome.CANCELLED, "interrupted; the recorder did not answer in time", ())
         answer = result.result().result
-        return Recording(answer.outcome, answer.message, tuple(Path(file) for file in answer.files))
+        return Recording(Outcome(answer.outcome), answer.message, tuple(Path(file) for file in answer.files))
 
     def _start_episodes(self, goal: Any, seed: int, result: Any) -> None:
         """A reset for each attempt, until the recorder has what it was asked for."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from polytask_cli.demo.report.figures import Figure, by_task
 from polytask_cli.demo.targets import TARGETS
+from polytask_robot_io.outcomes import Outcome
 
 BUSY = 0.5
 """Load average above the number of cores from which on the machine counts as busy with other things."""
@@ -48,7 +49,7 @@ def _why(row: Figure, results: Mapping[str, Any]) -> str:
         rates = {task: sum(outcomes) / len(outcomes) for task, outcomes in by_task(group).items()}
         weak = sorted((rate, task) for task, rate in rates.items() if rate < TARGETS[row.key].limit)
         where = ", ".join(f"{task} {100 * rate:.0f} %" for rate, task in weak)
-        refused = sum(episode["outcome"] == "UNKNOWN_GOAL" for episode in group)
+        refused = sum(episode["outcome"] == Outcome.UNKNOWN_GOAL.name for episode in group)
         where += f"; {refused} of {len(group)} goals were refused as not understood" if refused else ""
     if row.key == "experts":
         outcomes = {task: entry["expert"]["successes"] for task, entry in results["experts"].items()}

@@ -16,12 +16,13 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 
-from polytask_cli.execute_task_client import OUTCOMES, AskError, goal_message
+from polytask_cli.execute_task_client import AskError, goal_message
 from polytask_interfaces.action import ExecuteTask
 from polytask_interfaces.msg import Command, EpisodeStatus, StateVector
 from polytask_interfaces.srv import ResetEpisode
 from polytask_robot_io import qos
 from polytask_robot_io.executors import make_executor
+from polytask_robot_io.outcomes import Outcome
 from polytask_robot_io.stamps import to_ns
 
 SERVICE_PATIENCE = 10.0
@@ -29,7 +30,7 @@ GOAL_PATIENCE = 60.0
 """s of wall time for one goal; the episode's horizon ends it long before."""
 LAST_STATES = 8
 QUEUE = 1000
-ENDS = ("SUCCEEDED", "TIMED_OUT")
+ENDS = (Outcome.SUCCEEDED, Outcome.TIMED_OUT)
 """Outcomes with which the simulator's episode ends, too; after others it rests where it is."""
 
 
@@ -145,14 +146,14 @@ class Asker:
             raise AskError("execute_task rejected a goal without a reason")
         result = self._wait_for(handle.get_result_async(), GOAL_PATIENCE, "the result of execute_task").result
         seconds = time.monotonic() - began
-        outcome = OUTCOMES[result.outcome]
+        outcome = Outcome(result.outcome)
         status = self._last_status(episode, ended=outcome in ENDS)
         self._catch_up(status)
         states = self._decoded_states(start.state)
         heard = self._decoded_commands(start.state.header.stamp)
         return Answer(
-            success=outcome == "SUCCEEDED" and status.success,
-            outcome=outcome,
+            success=outcome == Outcome.SUCCEEDED and status.success,
+            outcome=outcome.name,
             message=result.message,
             understood=result.matched_task,
             similarity=float(result.similarity),

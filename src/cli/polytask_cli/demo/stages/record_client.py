@@ -19,6 +19,7 @@ from polytask_demo_recorder.recording.tally import COULD_NOT_BE_USED
 from polytask_interfaces.action import RecordEpisodes
 from polytask_interfaces.srv import ResetEpisode
 from polytask_robot_io.executors import make_executor
+from polytask_robot_io.outcomes import Outcome
 
 PATIENCE = 10.0
 """s for an answer."""
@@ -108,7 +109,7 @@ class RecordClient:
                 return None
             self._executor.spin_once(timeout_sec=0.05)
         answer = result.result().result
-        if answer.outcome != RecordEpisodes.Result.SUCCEEDED or not answer.files:
+        if answer.outcome != Outcome.SUCCEEDED or not answer.files:
             raise RecordError(f"{task} from seed {seed} was not recorded: {answer.message}")
         return Path(answer.files[0])
 
