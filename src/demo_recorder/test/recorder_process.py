@@ -160,6 +160,7 @@ class ToyRobot:
         """Send a goal; its handle once accepted."""
         entries = {"task": "push", "episodes": 1, "timeout": 20.0} | goal
         assert self.actions.wait_for_server(15)
+        wait_for(self._is_known)
         self.feedback.clear()
         sent = self.call(
             self.actions.send_goal_async, RecordEpisodes.Goal(**entries), lambda new: self.feedback.append(new.feedback)
@@ -167,6 +168,17 @@ class ToyRobot:
         handle = wait_for(lambda: sent.done() and sent.result())
         assert handle.accepted
         return handle
+
+    def _is_known(self) -> bool:
+        """Whether the recorder has discovered this node's clients; what it answers before that is lost.
+
+        It discovers them in the order in which they were made, and that of the parameters was made last.
+        """
+        answer = self.call(self._parameters.get_parameters, ["dataset"])
+        end = time.monotonic() + 1.0
+        while not answer.done() and time.monotonic() < end:
+            time.sleep(0.002)
+        return bool(answer.done())
 
     def result(self, handle: Any, timeout: float = 20.0) -> Any:
         """Result of a goal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -131,6 +132,17 @@ def test_thirty_goals_at_once_are_all_answered(robot: ToyRobot, recorder: Record
     results = robot.call(lambda: [handle.get_result_async() for handle in handles])
     outcomes = wait_for(lambda: all(one.done() for one in results) and [one.result().result.outcome for one in results])
     assert sorted(outcomes) == [Outcome.TIMED_OUT] + [Outcome.BUSY] * 29
+
+
+def test_a_recorder_that_is_stopped_gives_its_client_the_result(robot: ToyRobot, recorder: Recorder) -> None:
+    result = robot.call(robot.ask(episodes=2).get_result_async)
+    robot.publish(5)
+    wait_for(lambda: robot.feedback and robot.feedback[-1].recorded == 1)
+    recorder.process.send_signal(signal.SIGINT)
+    answer = wait_for(lambda: result.done() and result.result().result, 20)
+    assert answer.outcome == Outcome.CANCELLED
+    assert answer.message.startswith("the recorder was stopped; 1 of 2 episodes recorded in ")
+    assert [Path(file).name for file in answer.files] == ["episode_000000.mcap"]
 
 
 def test_a_second_recorder_says_so_and_ends(robot: ToyRobot, recorder: Recorder, tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ def test_cancel_and_timeout(robot: ToyRobot, recorder: Recorder, tmp_path: Path)
 
 def test_unusable_folder_is_an_error_and_the_node_goes_on(robot: ToyRobot, recorder: Recorder, tmp_path: Path) -> None:
     handle = robot.ask()
+    wait_for(lambda: robot.feedback)  # the folder was looked at
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "push").touch()
     robot.publish(5)

@@ -6,11 +6,10 @@ import gc
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
@@ -30,8 +29,9 @@ from polytask_policy_server.served import ServedPolicy
 from polytask_policy_server.understanding import Understanding
 from polytask_robot_io import params, qos
 from polytask_robot_io.commands import command_message
+from polytask_robot_io.deferred_action_server import DeferredActionServer, deliver_results
 from polytask_robot_io.diagnostics import NodeDiagnostics
-from polytask_robot_io.executors import run_node
+from polytask_robot_io.executors import hand_over, run_node
 from polytask_robot_io.observation import ObservationAssembler
 from polytask_robot_io.outcomes import End, Outcome
 from polytask_robot_io.sole_server import SoleServer
@@ -42,23 +42,12 @@ from polytask_robot_io.text import printable
 if TYPE_CHECKING:
     from rclpy.action.server import ServerGoalHandle
 
-CLOSING_TIME = 0.2
-"""s to deliver the results of goals that the server's end breaks off."""
-
 LONGEST_MESSAGE = 1000
 """Characters of a result's message; clients' text is quoted in it."""
 
 
 class PolicyServer(Node):
-    """Serves one unified policy as the action ``execute_task``.
-
-    A goal that cannot be met is accepted and then aborted, never rejected: a ROS 2 rejection is a bare "no", and the
-    client should get the numeric outcome and the reason, which only a result carries.
-
-    A goal's handle stays in state ACCEPTED until its end and is then executed for an instant to set the result: an
-    execute callback that ran for as long as the goal would need a thread of its own, and one that awaits makes the
-    events executor spin.
-    """
+    """Serves one unified policy as the action ``execute_task``."""
 
     def __init__(self, policy: UnifiedPolicy | None = None) -> None:
         """Read the parameters and load the policy; ``policy``: serve this one instead.
@@ -129,15 +118,7 @@ class PolicyServer(Node):
         self.create_timer(min(0.05, self._embodiment.max_age / 4), self._look, clock=steady)
         self.create_timer(1.0, self._show_state, clock=steady)
         self._sole.wait()
-        self._server = ActionServer(
-            self,
-            ExecuteTask,
-            "execute_task",
-            self._never_executed,
-            handle_accepted_callback=self._accepted,
-            cancel_callback=self._cancel,
-            **qos.ACTION_SERVICES,
-        )
+        self._server = DeferredActionServer(self, ExecuteTask, "execute_task", self._accepted, self._cancel)
         self._show_state()
         self._served.watch(self._diagnostics)
         self._sole.keep(self._diagnostics)
@@ -194,14 +175,9 @@ class PolicyServer(Node):
 
         def answer(goal: Goal | None, error: Exception | None) -> None:
             # The answer comes from another thread, the goal belongs to the executor's.
-            self._later(self._understood, key, policy, goal, error)
+            hand_over(self, self._understood, key, policy, goal, error)
 
         self._pending.add(handle, request, now_ns, policy, answer)
-
-    def _later(self, function: Any, *arguments: Any) -> None:
-        executor = self.executor
-        if executor is not None:
-            executor.create_task(function, *arguments)
 
     def _understood(self, key: bytes, policy: UnifiedPolicy, goal: Goal | None, error: Exception | None) -> None:
         """Begin a goal that was understood. Until then the one before goes on: a bad goal does not disturb it."""
@@ -219,13 +195,12 @@ class PolicyServer(Node):
         self._loop.begin(Run(began.handle, policy, goal, began.request.timeout, began.accepted_ns, view=view))
         self._show_state()
 
-    def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+    def _cancel(self, handle: ServerGoalHandle) -> bool:
         run = self._loop.run
-        if run is not None and run.ticket is handle:
-            self._loop.end(Outcome.CANCELLED, "cancelled by the client")
-        elif not self._pending.cancel(handle):
-            return CancelResponse.REJECT  # it has ended already
-        return CancelResponse.ACCEPT
+        if run is None or run.ticket is not handle:
+            return self._pending.cancel(handle)
+        self._loop.end(Outcome.CANCELLED, "cancelled by the client")
+        return True
 
     def _feedback(self, run: Run) -> None:
         feedback = ExecuteTask.Feedback(
@@ -249,21 +224,7 @@ class PolicyServer(Node):
             self._diagnostics.drop("goals refused", message)  # not a line for each: anybody may send many
         elif end.outcome not in (Outcome.SUCCEEDED, Outcome.CANCELLED, Outcome.PREEMPTED):
             self.get_logger().warning(f"goal ended with {end.outcome.name}: {message}")
-
-        def conclude(handle: ServerGoalHandle) -> Any:
-            if end.outcome == Outcome.SUCCEEDED:
-                handle.succeed()
-            elif handle.is_cancel_requested:
-                handle.canceled()
-            else:
-                handle.abort()
-            return result
-
-        handle.execute(conclude)
-
-    @staticmethod
-    def _never_executed(handle: ServerGoalHandle) -> Any:
-        raise RuntimeError("goals are concluded by _finish")
+        self._server.finish(handle, result)
 
     # State and end -------------------------------------------------------------------------------------------------
 
@@ -286,7 +247,7 @@ class PolicyServer(Node):
             self.get_logger().info(what)
 
     def _lost_for_words(self, reason: str) -> None:
-        self._later(self._diagnostics.drop, "language model", reason)
+        hand_over(self, self._diagnostics.drop, "language model", reason)
 
     def _show_state(self) -> None:
         run = self._loop.run
@@ -304,14 +265,11 @@ class PolicyServer(Node):
     def close(self) -> None:
         """Stop the robot and give those who wait their results, while the topics still work."""
         self._served.close()
-        ended = self._pending.end_all(End(Outcome.INTERNAL_ERROR, "the server was stopped"))
-        if self._loop.run is not None:
-            ended += 1
-            self._loop.end(Outcome.INTERNAL_ERROR, "the server was stopped")
-        end = time.monotonic() + (CLOSING_TIME if ended else 0.0)
-        while self.executor and time.monotonic() < end:
-            self.executor.spin_once(timeout_sec=0.02)
-        self._loop.end(Outcome.INTERNAL_ERROR, "the server was stopped")  # one that slipped in
+        self._server.stop()
+        stopped = End(Outcome.INTERNAL_ERROR, "the server was stopped")
+        if self._pending.end_all(stopped) or self._loop.run is not None:
+            self._loop.end(stopped.outcome, stopped.message)
+            deliver_results(self)
 
 
 def _refusal(error: Exception | None) -> End:

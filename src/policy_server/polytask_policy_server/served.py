@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from rcl_interfaces.msg import SetParametersResult
@@ -14,6 +14,7 @@ from polytask_policy.unified import UnifiedPolicy
 from polytask_policy_server.checkpoint_fit import fitting_embodiment, require_fit
 from polytask_policy_server.checkpoint_watch import CheckpointWatch
 from polytask_robot_io import params
+from polytask_robot_io.executors import hand_over
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -96,15 +97,10 @@ class ServedPolicy:
         return policy
 
     def _loaded(self, folder: Path, policy: UnifiedPolicy) -> None:
-        self._hand_over(self._take_over, folder, policy)
+        hand_over(self._node, self._take_over, folder, policy)
 
     def _failed(self, folder: Path, reason: str) -> None:
-        self._hand_over(self._diagnostics.drop, "checkpoints refused", f"{folder}: {reason}")
-
-    def _hand_over(self, function: Any, *arguments: Any) -> None:
-        executor = self._node.executor
-        if executor is not None:
-            executor.create_task(function, *arguments)
+        hand_over(self._node, self._diagnostics.drop, "checkpoints refused", f"{folder}: {reason}")
 
     # In the executor's.
 

@@ -381,7 +381,7 @@ def test_a_second_server_says_so_and_ends_before_it_commands_anything(start_serv
     start_server("twice")
     robot = make_robot("twice")
     robot.streaming = True
-    handle, result = robot.ask(task="go")
+    handle, result = robot.ask(task="go", timeout=600.0)  # a second server may take long to start
     robot.moving()
     second = start_server("twice")
     assert "/twice/execute_task is served already, by /twice/policy_server" in second.communicate(timeout=120)[1]

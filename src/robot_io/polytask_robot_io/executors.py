@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import rclpy
 from rclpy.context import Context
@@ -35,6 +36,16 @@ def make_executor(context: Context | None = None) -> Executor:
     """
     make = SingleThreadedExecutor if EventsExecutor is None else EventsExecutor
     return make(context=context)
+
+
+def hand_over(node: Node, function: Callable[..., Any], *arguments: Any) -> None:
+    """Have the executor that spins ``node`` call a function; for other threads, which own none of the node's parts.
+
+    Nothing is called where nobody spins the node any more.
+    """
+    executor = node.executor
+    if executor is not None:
+        executor.create_task(function, *arguments)
 
 
 def run_node(make: Callable[[], Node], args: Sequence[str] | None = None) -> int:

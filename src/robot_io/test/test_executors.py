@@ -4,9 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+import rclpy
+
+from polytask_robot_io.executors import hand_over, make_executor
 
 PROGRAM = """
 import sys
@@ -58,6 +62,30 @@ def test_a_wrong_parameter_is_told_without_traceback():
     _, err = (process := start(fail=True)).communicate(timeout=60)
     assert process.returncode == 2
     assert err == "error: parameter 'x' is wrong; set it to 1\n"
+
+
+def test_what_a_thread_hands_over_is_called_by_the_executor(ros_domain):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("toy", context=context)
+    called = []
+
+    def call(word):
+        called.append((word, threading.current_thread()))
+
+    hand_over(node, call, "nobody spins")
+    executor = make_executor(context)
+    executor.add_node(node)
+    thread = threading.Thread(target=hand_over, args=(node, call, "somebody spins"))
+    thread.start()
+    thread.join()
+    end = time.monotonic() + 20
+    while not called and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.05)
+    assert called == [("somebody spins", threading.current_thread())]
+    executor.shutdown()
+    node.destroy_node()
+    context.try_shutdown()
 
 
 @pytest.mark.parametrize(

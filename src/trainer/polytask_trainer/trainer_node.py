@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.action import ActionServer, CancelResponse
 from rclpy.node import Node
 
 from polytask_interfaces.action import Distill, LearnTask
-from polytask_robot_io import params, qos
+from polytask_robot_io import params
+from polytask_robot_io.deferred_action_server import DeferredActionServer, deliver_results
 from polytask_robot_io.diagnostics import NodeDiagnostics
-from polytask_robot_io.executors import run_node
+from polytask_robot_io.executors import hand_over, run_node
 from polytask_robot_io.outcomes import Outcome
 from polytask_robot_io.sole_server import SoleServer
 from polytask_robot_io.text import printable
@@ -41,9 +41,6 @@ LONGEST_JOB = 32_000
 LONGEST_MESSAGE = 1000
 """Characters of a result's message; clients' text is quoted in it."""
 
-CLOSING_TIME = 0.2
-"""s to deliver the result of a goal that the node's end breaks off."""
-
 
 @dataclass
 class Work:
@@ -58,11 +55,7 @@ class Work:
 
 
 class TrainerNode(Node):
-    """Learns and distils on request.
-
-    A goal that cannot be met is accepted and then aborted, since a rejection cannot say why. Its handle is executed
-    only when the work has ended, which sets the result; see PolicyServer.
-    """
+    """Learns and distils on request."""
 
     def __init__(self) -> None:
         """Read the parameters. Raises ValueError for a wrong one, or where another node learns on request."""
@@ -84,19 +77,8 @@ class TrainerNode(Node):
         self._diagnostics.state(DiagnosticStatus.OK, "idle")
         sole.wait()
         self._servers = [
-            ActionServer(
-                self,
-                action,
-                name,
-                self._never_executed,
-                handle_accepted_callback=accepted,
-                cancel_callback=self._cancel,
-                **qos.ACTION_SERVICES,
-            )
-            for action, name, accepted in (
-                (LearnTask, "learn_task", self._learn),
-                (Distill, "distill", self._distill),
-            )
+            DeferredActionServer(self, LearnTask, "learn_task", self._learn, self._cancel),
+            DeferredActionServer(self, Distill, "distill", self._distill, self._cancel),
         ]
         sole.keep(self._diagnostics)
         where = "through the topics" if self._through_topics else "in process"
@@ -109,9 +91,9 @@ class TrainerNode(Node):
             return
         work.worker.stop()
         work.worker.join(grace(work.worker.job) + 1.0)
-        end = time.monotonic() + CLOSING_TIME
-        while self.executor and time.monotonic() < end:
-            self.executor.spin_once(timeout_sec=0.02)
+        for server in self._servers:
+            server.stop()
+        deliver_results(self)
 
     def _learn(self, handle: ServerGoalHandle) -> None:
         goal = handle.request
@@ -152,15 +134,10 @@ class TrainerNode(Node):
         # The worker's thread only hands over; goals and publishers belong to the executor's.
         work.worker = Worker(
             job,
-            lambda report: self._hand_over(self._progress, work, report),
-            lambda ending: self._hand_over(self._ended, work, ending),
+            lambda report: hand_over(self, self._progress, work, report),
+            lambda ending: hand_over(self, self._ended, work, ending),
         )
         self._show(f"{job.kind} -> {job.output}")
-
-    def _hand_over(self, function: Any, *arguments: Any) -> None:
-        executor = self.executor
-        if executor is not None:
-            executor.create_task(function, *arguments)
 
     def _progress(self, work: Work, report: dict[str, Any]) -> None:
         if self._work is not work:
@@ -189,32 +166,18 @@ class TrainerNode(Node):
         policy = ending.result["output"] if ending.how == "finished" else ""
         self._finish(work, OUTCOMES[ending.how], message, steps, policy)
 
-    def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+    def _cancel(self, handle: ServerGoalHandle) -> bool:
         work = self._work
         if work is None or work.handle is not handle or work.worker is None:
-            return CancelResponse.REJECT
+            return False
         work.worker.stop()
-        return CancelResponse.ACCEPT
+        return True
 
     def _finish(self, work: Work, outcome: Outcome, message: str, steps: int = 0, policy: str = "") -> None:
         result = work.action.Result(
             outcome=outcome, message=printable(message, LONGEST_MESSAGE), checkpoint=policy, steps=steps
         )
-
-        def conclude(handle: ServerGoalHandle) -> Any:
-            if outcome == Outcome.SUCCEEDED:
-                handle.succeed()
-            elif handle.is_cancel_requested:
-                handle.canceled()
-            else:
-                handle.abort()
-            return result
-
-        work.handle.execute(conclude)
-
-    @staticmethod
-    def _never_executed(handle: ServerGoalHandle) -> Any:
-        raise RuntimeError("goals are concluded by _finish")
+        DeferredActionServer.finish(work.handle, result)
 
     def _show(self, doing: str) -> None:
         self._diagnostics.state(DiagnosticStatus.OK, doing)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.action import ActionServer, CancelResponse
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.node import Node
@@ -23,7 +22,7 @@ from polytask_demo_recorder.recording.tally import UNUSABLE
 from polytask_demo_recorder.recording.writer import Discarded, EpisodeWriter, Kept
 from polytask_interfaces.action import RecordEpisodes
 from polytask_interfaces.srv import ListTasks
-from polytask_robot_io import qos
+from polytask_robot_io.deferred_action_server import DeferredActionServer, deliver_results
 from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.executors import run_node
@@ -46,7 +45,7 @@ class DemoRecorder(Node):
     """Serves the action ``record_episodes``.
 
     Messages are taken as they were on the wire and handed to the writer's thread, so neither decoding nor the disk
-    holds up a callback. A goal that cannot be met is accepted and then aborted, so that the client gets the reason.
+    holds up a callback.
     """
 
     def __init__(self) -> None:
@@ -74,15 +73,7 @@ class DemoRecorder(Node):
         self._sentences: dict[str, tuple[str, ...]] = {}
         self.add_on_set_parameters_callback(self._may_set)
         self.create_timer(CHECK_PERIOD, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._server = ActionServer(
-            self,
-            RecordEpisodes,
-            "record_episodes",
-            self._never_executed,
-            handle_accepted_callback=self._accepted,
-            cancel_callback=self._cancel,
-            **qos.ACTION_SERVICES,
-        )
+        self._server = DeferredActionServer(self, RecordEpisodes, "record_episodes", self._accepted, self._cancel)
         # It moves no robot, so it need not wait until a killed one is forgotten; the younger of two ends.
         SoleServer(self, "record_episodes").keep(self._diagnostics)
         self.get_logger().info(f"recording '{self._embodiment.name}' into {self._dataset} when asked to")
@@ -132,11 +123,11 @@ class DemoRecorder(Node):
             if self._session is not None:
                 self._session.sentences = self._sentences
 
-    def _cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+    def _cancel(self, handle: ServerGoalHandle) -> bool:
         if self._session is None or handle is not self._handle:
-            return CancelResponse.REJECT  # it has ended already
+            return False  # it has ended already
         self._session.cancel(time.monotonic())
-        return CancelResponse.ACCEPT
+        return True
 
     def _check(self) -> None:
         for event in self._writer.events():
@@ -221,21 +212,7 @@ class DemoRecorder(Node):
         else:
             self.get_logger().warning(end.message)
         result = RecordEpisodes.Result(outcome=end.outcome, message=end.message, files=[str(path) for path in files])
-
-        def conclude(handle: ServerGoalHandle) -> Any:
-            if end.outcome == Outcome.SUCCEEDED:
-                handle.succeed()
-            elif handle.is_cancel_requested:
-                handle.canceled()
-            else:
-                handle.abort()
-            return result
-
-        handle.execute(conclude)
-
-    @staticmethod
-    def _never_executed(handle: ServerGoalHandle) -> Any:
-        raise RuntimeError("goals are concluded by _finish")
+        self._server.finish(handle, result)
 
     # Parameters and end --------------------------------------------------------------------------------------------
 
@@ -256,8 +233,11 @@ class DemoRecorder(Node):
         for event in self._writer.events():
             if session is not None and not isinstance(event, Recovery):
                 session.handle(event)
+        self._session = self._handle = self._hearing.session = None
         if session is not None and handle is not None and session.end is not None:
+            self._server.stop()
             self._finish(handle, session.end, session.files)
+            deliver_results(self)
 
 
 def main() -> None:

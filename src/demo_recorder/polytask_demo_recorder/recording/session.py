@@ -188,6 +188,7 @@ class Session:
     def cancel(self, now: float, message: str = "cancelled by the client") -> None:
         """End now. An episode nobody judges is complete by that; another one is broken off."""
         self._stop(End(Outcome.CANCELLED, message), now)
+        self._conclude()
 
     def _describe(self) -> EpisodeInfo:
         names = {topic: name for topic, (name, _) in self._topics.items()}
