@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from polytask_policy_server.goals import Request
+from polytask_policy_server.goal_request import GoalRequest, WordsGoal
 from polytask_robot_io.outcomes import End, Outcome
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Pending:
     """A goal that is not yet understood."""
 
     handle: Any
-    request: Request
+    request: GoalRequest
     accepted_ns: int
     """Node time, ns."""
     since: float
@@ -51,7 +51,7 @@ class PendingGoals:
     def __len__(self) -> int:
         return len(self._goals)
 
-    def add(self, handle: Any, request: Request, accepted_ns: int, policy: UnifiedPolicy, answer: Answer) -> None:
+    def add(self, handle: Any, request: GoalRequest, accepted_ns: int, policy: UnifiedPolicy, answer: Answer) -> None:
         """Have ``policy`` understand one more; see Understanding for the thread in which ``answer`` is called."""
         if len(self._goals) >= MOST:
             self.end(next(iter(self._goals)), End(Outcome.PREEMPTED, "newer goals came before this one was understood"))
@@ -97,7 +97,7 @@ class PendingGoals:
             self._loaded = now
         most = self._bound + LOOSE
         for key, goal in list(self._goals.items()):
-            ready = max(goal.since, self._loaded) if goal.request.kind == "words" else goal.since
+            ready = max(goal.since, self._loaded) if isinstance(goal.request.goal, WordsGoal) else goal.since
             if now - ready > most or now - goal.since > self._loading + most:
                 reason = f"it was not understood within {self._bound:g} s; is the machine busy? Ask again"
                 self.end(key, End(Outcome.INTERNAL_ERROR, reason))

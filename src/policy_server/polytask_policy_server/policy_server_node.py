@@ -22,7 +22,7 @@ from polytask_policy.text_process import TextProcess
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy.view import View
 from polytask_policy_server.control import ControlLoop
-from polytask_policy_server.goals import BadGoal, read_request
+from polytask_policy_server.goal_request import BadGoal, read_request
 from polytask_policy_server.pending import PendingGoals
 from polytask_policy_server.run import Run
 from polytask_policy_server.served import ServedPolicy

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from polytask_policy.text import TextModelError
-from polytask_policy_server.goals import Request
+from polytask_policy_server.goal_request import GoalRequest, WordsGoal, encode
 
 if TYPE_CHECKING:
     from polytask_policy.goals import Goal
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from polytask_policy.unified import UnifiedPolicy
 
 Answer = Callable[["Goal | None", "Exception | None"], None]
-_Waiting = dict[Hashable, tuple[Request, "UnifiedPolicy", Answer]]
+_Waiting = dict[Hashable, tuple[GoalRequest, "UnifiedPolicy", Answer]]
 
 LOOK = 1.0
 """s between two looks at whether the language model is still there, while nobody asks in words."""
@@ -47,13 +47,13 @@ class Understanding:
         threading.Thread(target=self._serve_words, name="words", daemon=True).start()
         threading.Thread(target=self._serve_others, name="pictures", daemon=True).start()
 
-    def understand(self, key: Hashable, request: Request, policy: UnifiedPolicy, answer: Answer) -> None:
+    def understand(self, key: Hashable, request: GoalRequest, policy: UnifiedPolicy, answer: Answer) -> None:
         """Have ``policy`` understand a request; those of a kind are taken in the order in which they come.
 
         ``answer(goal, None)`` or ``answer(None, error)`` is called in a background thread.
         """
         with self._changed:
-            (self._words if request.kind == "words" else self._others)[key] = (request, policy, answer)
+            (self._words if isinstance(request.goal, WordsGoal) else self._others)[key] = (request, policy, answer)
             self._changed.notify_all()
 
     def forget(self, key: Hashable) -> None:
@@ -100,7 +100,7 @@ class Understanding:
         try:
             if refused is not None:
                 raise refused
-            goal = request.understand(policy)
+            goal = encode(policy, request.goal)
         except Exception as error:  # whatever it is, it is this goal's, and the server goes on
             answer(None, error)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +22,40 @@ class BadGoal(ValueError):
 
 
 @dataclass(frozen=True)
-class Request:
-    """A well-formed goal, not yet understood."""
+class WordsGoal:
+    """A task described by a sentence."""
 
-    kind: str
-    """``words``, ``image`` or ``task``."""
+    words: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageGoal:
+    """A task shown by a picture of its result."""
+
+    image: Any
+    """sensor_msgs/Image, not yet decoded: that takes a while and may fail."""
+
+
+@dataclass(frozen=True)
+class TaskGoal:
+    """A task called by its name."""
+
+    task: str
+
+
+RequestedGoal = WordsGoal | ImageGoal | TaskGoal
+
+
+@dataclass(frozen=True)
+class GoalRequest:
+    """A well-formed goal, not yet encoded."""
+
+    goal: RequestedGoal
     timeout: float
     """s from its beginning."""
-    understand: Callable[[UnifiedPolicy], Goal]
-    """Turns it into a goal of the policy; may take tens of milliseconds, may raise ``UnknownGoal`` or BadMessage."""
 
 
-def read_request(message: Any, default_timeout: float) -> Request:
+def read_request(message: Any, default_timeout: float) -> GoalRequest:
     """Check an ExecuteTask.Goal: exactly one of words, image and task, and a usable timeout (s).
 
     Raises:
@@ -45,30 +66,37 @@ def read_request(message: Any, default_timeout: float) -> Request:
         raise BadGoal(
             f"timeout is {timeout} s; it must lie within 0 (the server's default) and {LARGEST_TIMEOUT:.0f} s"
         )
-    timeout = timeout or default_timeout
     image = message.image
-    has_image = bool(len(image.data) or image.encoding or image.width or image.height)
     # Blanks count as given, so that they are refused as empty rather than taken for a goal of another kind.
-    given = [
-        name
-        for name, is_given in (("words", bool(message.words)), ("image", has_image), ("task", bool(message.task)))
-        if is_given
-    ]
+    given: dict[str, RequestedGoal] = {}
+    if message.words:
+        given["words"] = WordsGoal(message.words)
+    if len(image.data) or image.encoding or image.width or image.height:
+        given["image"] = ImageGoal(image)
+    if message.task:
+        given["task"] = TaskGoal(message.task)
     if not given:
         raise BadGoal("the goal is empty: fill in words, an image or the name of a task")
     if len(given) > 1:
         raise BadGoal(f"the goal has {' and '.join(given)} at once: fill in exactly one of words, image and task")
-    if given == ["words"]:
-        words = message.words
-        return Request("words", timeout, lambda policy: policy.goal_from_words(words))
-    if given == ["task"]:
-        task = message.task
-        return Request("task", timeout, lambda policy: policy.goal_from_task(task))
-    return Request("image", timeout, lambda policy: policy.goal_from_image(_picture(image)))
+    [goal] = given.values()
+    return GoalRequest(goal, timeout or default_timeout)
 
 
-def _picture(image: Any) -> Any:
+def encode(policy: UnifiedPolicy, goal: RequestedGoal) -> Goal:
+    """Turn a goal that was asked for into one of the policy's goal space; may take tens of milliseconds.
+
+    Raises:
+        UnknownGoal: it resembles nothing that the policy was taught.
+        BadGoal: a picture that cannot be decoded.
+        TextModelError: the language model does not answer.
+    """
+    if isinstance(goal, WordsGoal):
+        return policy.goal_from_words(goal.words)
+    if isinstance(goal, TaskGoal):
+        return policy.goal_from_task(goal.task)
     try:
-        return to_array(image)
+        picture = to_array(goal.image)
     except BadMessage as error:
         raise BadGoal(f"the goal's picture cannot be used: {error}") from error
+    return policy.goal_from_image(picture)
