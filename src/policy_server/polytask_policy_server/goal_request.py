@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from polytask_robot_io.errors import BadMessage
-from polytask_robot_io.images import to_array
-
-if TYPE_CHECKING:
-    from polytask_policy.goals import Goal
-    from polytask_policy.unified import UnifiedPolicy
+from typing import Any
 
 LARGEST_TIMEOUT = 24 * 3600.0
 """s; a longer one is a mistake in units."""
@@ -81,22 +74,3 @@ def read_request(message: Any, default_timeout: float) -> GoalRequest:
         raise BadGoal(f"the goal has {' and '.join(given)} at once: fill in exactly one of words, image and task")
     [goal] = given.values()
     return GoalRequest(goal, timeout or default_timeout)
-
-
-def encode(policy: UnifiedPolicy, goal: RequestedGoal) -> Goal:
-    """Turn a goal that was asked for into one of the policy's goal space; may take tens of milliseconds.
-
-    Raises:
-        UnknownGoal: it resembles nothing that the policy was taught.
-        BadGoal: a picture that cannot be decoded.
-        TextModelError: the language model does not answer.
-    """
-    if isinstance(goal, WordsGoal):
-        return policy.goal_from_words(goal.words)
-    if isinstance(goal, TaskGoal):
-        return policy.goal_from_task(goal.task)
-    try:
-        picture = to_array(goal.image)
-    except BadMessage as error:
-        raise BadGoal(f"the goal's picture cannot be used: {error}") from error
-    return policy.goal_from_image(picture)

@@ -1,4 +1,4 @@
-"""Goals that are not yet understood: how many may wait, and for how long."""
+"""Goals that are not yet encoded: how many may wait, and for how long."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from polytask_robot_io.outcomes import End, Outcome
 
 if TYPE_CHECKING:
     from polytask_policy.unified import UnifiedPolicy
-    from polytask_policy_server.understanding import Answer, Understanding
+    from polytask_policy_server.goal_encoding import GoalEncoding, OnEncoded
 
 MOST = 10
 """One more takes the place of the oldest, as newer goals do anyway."""
@@ -23,7 +23,7 @@ LOOSE = 1.0
 
 @dataclass
 class Pending:
-    """A goal that is not yet understood."""
+    """A goal that is not yet encoded."""
 
     handle: Any
     request: GoalRequest
@@ -37,13 +37,13 @@ class PendingGoals:
     """Keeps them in the order in which they came, and ends each in one way or another."""
 
     def __init__(
-        self, understanding: Understanding, bound: float, loading: float, on_end: Callable[[Any, End], None]
+        self, encoding: GoalEncoding, bound: float, loading: float, on_end: Callable[[Any, End], None]
     ) -> None:
-        """``bound``, ``loading``: s that understanding, and loading the language model, may take.
+        """``bound``, ``loading``: s that encoding a goal, and loading the language model, may take.
 
         ``on_end`` is told of the handle of each goal that ends here, and how.
         """
-        self._understanding, self._on_end = understanding, on_end
+        self._encoding, self._on_end = encoding, on_end
         self._bound, self._loading = bound, loading
         self._loaded = 0.0
         self._goals: dict[bytes, Pending] = {}
@@ -51,19 +51,21 @@ class PendingGoals:
     def __len__(self) -> int:
         return len(self._goals)
 
-    def add(self, handle: Any, request: GoalRequest, accepted_ns: int, policy: UnifiedPolicy, answer: Answer) -> None:
-        """Have ``policy`` understand one more; see Understanding for the thread in which ``answer`` is called."""
+    def add(
+        self, handle: Any, request: GoalRequest, accepted_ns: int, policy: UnifiedPolicy, on_encoded: OnEncoded
+    ) -> None:
+        """Have ``policy`` encode one more; see GoalEncoding for the thread in which ``on_encoded`` is called."""
         if len(self._goals) >= MOST:
             self.end(next(iter(self._goals)), End(Outcome.PREEMPTED, "newer goals came before this one was understood"))
         key = bytes(handle.goal_id.uuid)
         self._goals[key] = Pending(handle, request, accepted_ns, time.monotonic())
-        self._understanding.understand(key, request, policy, answer)
+        self._encoding.submit(key, request.goal, policy, on_encoded)
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._goals
 
     def take(self, key: bytes) -> Pending:
-        """Take out one that was understood; those before it are overtaken."""
+        """Take out one that was encoded; those before it are overtaken."""
         for other in list(self._goals):
             if other == key:
                 break
@@ -72,7 +74,7 @@ class PendingGoals:
 
     def end(self, key: bytes, end: End) -> None:
         """End one that does not begin."""
-        self._understanding.forget(key)
+        self._encoding.forget(key)
         self._on_end(self._goals.pop(key).handle, end)
 
     def cancel(self, handle: Any) -> bool:
@@ -93,7 +95,7 @@ class PendingGoals:
     def check(self) -> None:
         """End those that have waited too long; called every few milliseconds."""
         now = time.monotonic()
-        if self._understanding.loading:
+        if self._encoding.loading:
             self._loaded = now
         most = self._bound + LOOSE
         for key, goal in list(self._goals.items()):

@@ -22,11 +22,11 @@ from polytask_policy.text_process import TextProcess
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy.view import View
 from polytask_policy_server.control import ControlLoop
+from polytask_policy_server.goal_encoding import GoalEncoding
 from polytask_policy_server.goal_request import BadGoal, read_request
 from polytask_policy_server.pending import PendingGoals
 from polytask_policy_server.run import Run
 from polytask_policy_server.served import ServedPolicy
-from polytask_policy_server.understanding import Understanding
 from polytask_robot_io import params, qos
 from polytask_robot_io.commands import command_message
 from polytask_robot_io.deferred_action_server import DeferredActionServer, deliver_results
@@ -109,8 +109,8 @@ class PolicyServer(Node):
             missing=self._assembler.missing,
             on_refused=self._refused,
         )
-        self._understanding = Understanding(self._served.current.text, self._lost_for_words)
-        self._pending = PendingGoals(self._understanding, understanding, loading, self._finish)
+        self._encoding = GoalEncoding(self._served.current.text, self._lost_for_words)
+        self._pending = PendingGoals(self._encoding, understanding, loading, self._finish)
         self._publisher = self.create_publisher(Command, self._embodiment.command_topic, qos.COMMAND)
         subscribe_observations(self, self._assembler, self._observe, self._malformed)
         self.create_subscription(EpisodeStatus, "episode", self._loop.hear, qos.EPISODE)
@@ -171,16 +171,16 @@ class PolicyServer(Node):
             self._finish(handle, End(Outcome.BUSY, "another goal is running; cancel it or ask again when it has ended"))
             return
         key = bytes(handle.goal_id.uuid)
-        policy = self._served.current  # that which understands a goal carries it out
+        policy = self._served.current  # that which encodes a goal carries it out
 
-        def answer(goal: Goal | None, error: Exception | None) -> None:
-            # The answer comes from another thread, the goal belongs to the executor's.
-            hand_over(self, self._understood, key, policy, goal, error)
+        def on_encoded(goal: Goal | None, error: Exception | None) -> None:
+            # Called in another thread; the goal belongs to the executor's.
+            hand_over(self, self._encoded, key, policy, goal, error)
 
-        self._pending.add(handle, request, now_ns, policy, answer)
+        self._pending.add(handle, request, now_ns, policy, on_encoded)
 
-    def _understood(self, key: bytes, policy: UnifiedPolicy, goal: Goal | None, error: Exception | None) -> None:
-        """Begin a goal that was understood. Until then the one before goes on: a bad goal does not disturb it."""
+    def _encoded(self, key: bytes, policy: UnifiedPolicy, goal: Goal | None, error: Exception | None) -> None:
+        """Begin a goal that was encoded. Until then the one before goes on: a bad goal does not disturb it."""
         if key not in self._pending:  # cancelled or overtaken meanwhile
             return
         if goal is None:
@@ -229,15 +229,15 @@ class PolicyServer(Node):
     # State and end -------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """End what has lasted too long, running or not yet understood; called every few milliseconds."""
+        """End what has lasted too long, running or not yet encoded; called every few milliseconds."""
         self._loop.check()
         self._pending.check()
-        if not self._understanding.loading:
+        if not self._encoding.loading:
             served = self._served.current.description.tasks
             self._tell(
                 f"serving {len(served)} tasks on '{self._embodiment.name}' at {self._embodiment.rate:g} Hz: "
                 + ", ".join(served)
-                + (f"; by picture and by name alone: {self._understanding.fault}" if self._understanding.fault else "")
+                + (f"; by picture and by name alone: {self._encoding.fault}" if self._encoding.fault else "")
             )
 
     def _tell(self, what: str) -> None:
@@ -254,10 +254,10 @@ class PolicyServer(Node):
         level = DiagnosticStatus.OK
         if run is not None:
             doing = f"running {run.goal.task}"
-        elif self._understanding.loading:
+        elif self._encoding.loading:
             doing = "loading the language model"
-        elif self._understanding.fault:
-            level, doing = DiagnosticStatus.WARN, f"no goals in words: {self._understanding.fault}"
+        elif self._encoding.fault:
+            level, doing = DiagnosticStatus.WARN, f"no goals in words: {self._encoding.fault}"
         else:
             doing = f"understanding {len(self._pending)} goals" if self._pending else "idle"
         self._diagnostics.state(level, doing)
@@ -273,7 +273,7 @@ class PolicyServer(Node):
 
 
 def _refusal(error: Exception | None) -> End:
-    """How a goal ends that could not be understood."""
+    """How a goal ends that could not be encoded."""
     if isinstance(error, UnknownGoal | BadGoal):
         return End(Outcome.UNKNOWN_GOAL, str(error))
     if isinstance(error, TextModelError):
@@ -283,7 +283,7 @@ def _refusal(error: Exception | None) -> End:
 
 def main() -> None:
     """Run the node until SIGINT or SIGTERM."""
-    # A goal that is being understood holds the interpreter for at most this long before control has its turn.
+    # A goal that is being encoded holds the interpreter for at most this long before control has its turn.
     sys.setswitchinterval(0.0005)
     status = run_node(PolicyServer)
     sys.stdout.flush()

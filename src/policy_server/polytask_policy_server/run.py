@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """A goal that was understood and is being carried out."""
+    """A goal that was encoded and is being carried out."""
 
     ticket: Any
     """Action goal handle to report to."""

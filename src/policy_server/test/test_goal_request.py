@@ -5,15 +5,8 @@ import pytest
 from sensor_msgs.msg import Image
 
 from polytask_interfaces.action import ExecuteTask
-from polytask_policy_server.goal_request import (
-    BadGoal,
-    GoalRequest,
-    ImageGoal,
-    TaskGoal,
-    WordsGoal,
-    encode,
-    read_request,
-)
+from polytask_policy_server.goal_encoding import encode
+from polytask_policy_server.goal_request import BadGoal, GoalRequest, ImageGoal, TaskGoal, WordsGoal, read_request
 
 
 class Policy:

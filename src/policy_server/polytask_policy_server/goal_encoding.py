@@ -1,4 +1,4 @@
-"""Understanding goals off the control thread: encoding a sentence or a picture takes 10 to 20 ms."""
+"""Goals are encoded off the control thread: a sentence or a picture takes 10 to 20 ms."""
 
 from __future__ import annotations
 
@@ -7,22 +7,43 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from polytask_policy.text import TextModelError
-from polytask_policy_server.goal_request import GoalRequest, WordsGoal, encode
+from polytask_policy_server.goal_request import BadGoal, RequestedGoal, TaskGoal, WordsGoal
+from polytask_robot_io.errors import BadMessage
+from polytask_robot_io.images import to_array
 
 if TYPE_CHECKING:
     from polytask_policy.goals import Goal
     from polytask_policy.text import TextEncoder
     from polytask_policy.unified import UnifiedPolicy
 
-Answer = Callable[["Goal | None", "Exception | None"], None]
-_Waiting = dict[Hashable, tuple[GoalRequest, "UnifiedPolicy", Answer]]
+OnEncoded = Callable[["Goal | None", "Exception | None"], None]
+_Waiting = dict[Hashable, tuple[RequestedGoal, "UnifiedPolicy", OnEncoded]]
 
 LOOK = 1.0
 """s between two looks at whether the language model is still there, while nobody asks in words."""
 
 
-class Understanding:
-    """Turns requests into goals in background threads.
+def encode(policy: UnifiedPolicy, goal: RequestedGoal) -> Goal:
+    """Turn a goal that was asked for into one of the policy's goal space; may take tens of milliseconds.
+
+    Raises:
+        UnknownGoal: it resembles nothing that the policy was taught.
+        BadGoal: a picture that cannot be decoded.
+        TextModelError: the language model does not answer.
+    """
+    if isinstance(goal, WordsGoal):
+        return policy.goal_from_words(goal.words)
+    if isinstance(goal, TaskGoal):
+        return policy.goal_from_task(goal.task)
+    try:
+        picture = to_array(goal.image)
+    except BadMessage as error:
+        raise BadGoal(f"the goal's picture cannot be used: {error}") from error
+    return policy.goal_from_image(picture)
+
+
+class GoalEncoding:
+    """Encodes goals in background threads.
 
     Sentences have a thread of their own, which loads the language model first: sentences that come before it is ready
     wait for it, while pictures and task names do not. A model that is lost is loaded anew at once; one that cannot be
@@ -47,13 +68,13 @@ class Understanding:
         threading.Thread(target=self._serve_words, name="words", daemon=True).start()
         threading.Thread(target=self._serve_others, name="pictures", daemon=True).start()
 
-    def understand(self, key: Hashable, request: GoalRequest, policy: UnifiedPolicy, answer: Answer) -> None:
-        """Have ``policy`` understand a request; those of a kind are taken in the order in which they come.
+    def submit(self, key: Hashable, goal: RequestedGoal, policy: UnifiedPolicy, on_encoded: OnEncoded) -> None:
+        """Have ``policy`` encode a goal; those of a kind are taken in the order in which they come.
 
-        ``answer(goal, None)`` or ``answer(None, error)`` is called in a background thread.
+        ``on_encoded(goal, None)`` or ``on_encoded(None, error)`` is called in a background thread.
         """
         with self._changed:
-            (self._words if isinstance(request.goal, WordsGoal) else self._others)[key] = (request, policy, answer)
+            (self._words if isinstance(goal, WordsGoal) else self._others)[key] = (goal, policy, on_encoded)
             self._changed.notify_all()
 
     def forget(self, key: Hashable) -> None:
@@ -96,13 +117,13 @@ class Understanding:
         with self._changed:
             if not waiting:
                 return False
-            request, policy, answer = waiting.pop(next(iter(waiting)))
+            asked, policy, on_encoded = waiting.pop(next(iter(waiting)))
         try:
             if refused is not None:
                 raise refused
-            goal = encode(policy, request.goal)
+            goal = encode(policy, asked)
         except Exception as error:  # whatever it is, it is this goal's, and the server goes on
-            answer(None, error)
+            on_encoded(None, error)
         else:
-            answer(goal, None)
+            on_encoded(goal, None)
         return True
