@@ -25,8 +25,8 @@ from polytask_policy_server.control import ControlLoop
 from polytask_policy_server.goal_encoding import GoalEncoding
 from polytask_policy_server.goal_request import BadGoal, read_request
 from polytask_policy_server.pending import PendingGoals
+from polytask_policy_server.policy_manager import PolicyManager
 from polytask_policy_server.run import Run
-from polytask_policy_server.served import ServedPolicy
 from polytask_robot_io import params, qos
 from polytask_robot_io.commands import command_message
 from polytask_robot_io.deferred_action_server import DeferredActionServer, deliver_results
@@ -85,8 +85,8 @@ class PolicyServer(Node):
             self, "loading_timeout", 300.0, "s that loading the language model may take", minimum=1.0, maximum=3600.0
         )
         text = TextProcess(loading, understanding)
-        self._served = ServedPolicy(self, text, policy)
-        self._embodiment = self._served.embodiment
+        self._policies = PolicyManager(self, text, policy)
+        self._embodiment = self._policies.embodiment
         self._told = ""
         self._arrived = 0.0
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
@@ -95,7 +95,7 @@ class PolicyServer(Node):
         # Simulated time stands still while we think, so there is no latency to measure in it.
         self._latency = None if simulated_time else self._diagnostics.durations("observation stamp to command")
         self._thinking = self._diagnostics.durations("observation arrival to command")
-        self._assembler = ObservationAssembler(self._embodiment, cameras=self._served.cameras)
+        self._assembler = ObservationAssembler(self._embodiment, cameras=self._policies.cameras)
         clock = self.get_clock()
         self._now_ns = lambda: clock.now().nanoseconds
         self._loop = ControlLoop(
@@ -109,7 +109,7 @@ class PolicyServer(Node):
             missing=self._assembler.missing,
             on_refused=self._refused,
         )
-        self._encoding = GoalEncoding(self._served.current.text, self._lost_for_words)
+        self._encoding = GoalEncoding(self._policies.current.text, self._lost_for_words)
         self._pending = PendingGoals(self._encoding, understanding, loading, self._finish)
         self._publisher = self.create_publisher(Command, self._embodiment.command_topic, qos.COMMAND)
         subscribe_observations(self, self._assembler, self._observe, self._malformed)
@@ -120,7 +120,7 @@ class PolicyServer(Node):
         self._sole.wait()
         self._server = DeferredActionServer(self, ExecuteTask, "execute_task", self._accepted, self._cancel)
         self._show_state()
-        self._served.watch(self._diagnostics)
+        self._policies.watch(self._diagnostics)
         self._sole.keep(self._diagnostics)
         # What is there now stays: without this the collector looks through torch's modules in mid-control.
         gc.collect()
@@ -171,7 +171,7 @@ class PolicyServer(Node):
             self._finish(handle, End(Outcome.BUSY, "another goal is running; cancel it or ask again when it has ended"))
             return
         key = bytes(handle.goal_id.uuid)
-        policy = self._served.current  # that which encodes a goal carries it out
+        policy = self._policies.current  # that which encodes a goal carries it out
 
         def on_encoded(goal: Goal | None, error: Exception | None) -> None:
             # Called in another thread; the goal belongs to the executor's.
@@ -233,7 +233,7 @@ class PolicyServer(Node):
         self._loop.check()
         self._pending.check()
         if not self._encoding.loading:
-            served = self._served.current.description.tasks
+            served = self._policies.current.description.tasks
             self._tell(
                 f"serving {len(served)} tasks on '{self._embodiment.name}' at {self._embodiment.rate:g} Hz: "
                 + ", ".join(served)
@@ -264,7 +264,7 @@ class PolicyServer(Node):
 
     def close(self) -> None:
         """Stop the robot and give those who wait their results, while the topics still work."""
-        self._served.close()
+        self._policies.close()
         self._server.stop()
         stopped = End(Outcome.INTERNAL_ERROR, "the server was stopped")
         if self._pending.end_all(stopped) or self._loop.run is not None:

@@ -15,7 +15,7 @@ from sensor_msgs.msg import Image
 from polytask_interfaces.msg import Outcome
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.unified import UnifiedPolicy
-from polytask_policy_server.served import ServedPolicy
+from polytask_policy_server.policy_manager import PolicyManager
 from polytask_robot_io import qos
 from polytask_robot_io.images import to_message
 from polytask_robot_io.stamps import from_ns, to_ns
@@ -124,9 +124,9 @@ def test_another_policy_that_sees_otherwise_needs_another_server(ros_domain, tmp
     node = rclpy.create_node("server", context=context)
     try:
         policy = SeeingPolicy()
-        served = ServedPolicy(node, policy.text, policy)
-        assert served.cameras == ("eye",)
-        blind = dataclasses.replace(served.current.description, state_names=("x", "y"), pictures=None)
+        manager = PolicyManager(node, policy.text, policy)
+        assert manager.cameras == ("eye",)
+        blind = dataclasses.replace(manager.current.description, state_names=("x", "y"), pictures=None)
         examples = {
             "sentences": torch.eye(1, 384),
             "sentence_tasks": torch.arange(1),
@@ -135,7 +135,7 @@ def test_another_policy_that_sees_otherwise_needs_another_server(ros_domain, tmp
         }
         UnifiedPolicy(GoalConditionedActor(2, 2, (8,)), GoalEncoder(384, 1), blind, examples).save(tmp_path)
         with pytest.raises(ValueError, match="sees through no camera, this server reads eye: start the server anew"):
-            served._load(tmp_path)
+            manager._load(tmp_path)
     finally:
         node.destroy_node()
         context.try_shutdown()

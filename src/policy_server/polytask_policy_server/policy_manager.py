@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint"
 
 
-class ServedPolicy:
+class PolicyManager:
     """Holds ``current``, the policy for goals that come from now on, and the robot's ``embodiment``, which stays.
 
     When the checkpoint in the folder is replaced, or the parameter ``checkpoint`` set to another folder, the new policy
