@@ -18,7 +18,7 @@ that always runs, whatever the node's clock does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,39 +44,49 @@ EARLY = 0.25
 """Share of a control period by which an observation may be early, or old when a goal begins, and be acted upon."""
 
 
+class Host(Protocol):
+    """What the control loop needs of the node that runs it."""
+
+    def send(self, values: np.ndarray, observation_ns: int) -> None:
+        """Publish a command float32 (k,) that answers the observation of that stamp (ns; 0: none)."""
+
+    def feedback(self, run: Run) -> None:
+        """Tell the client how far its run is; called at most every FEEDBACK_PERIOD."""
+
+    def ended(self, run: Run, end: End) -> None:
+        """Tell the client how its run ended; called once for each run, after the zero command."""
+
+    def refused(self, reason: str) -> None:
+        """Take note of an observation that is dropped for its stamp."""
+
+    def missing(self) -> list[str]:
+        """Return the camera topics without which the newest state is no observation."""
+        ...
+
+
 class ControlLoop:
     """Carries out one goal at a time."""
 
     def __init__(
         self,
         embodiment: Embodiment,
-        send: Callable[[np.ndarray, int], None],
+        host: Host,
         node_time: Callable[[], int],
         steady_time: Callable[[], float],
-        on_end: Callable[[Run, End], None],
-        on_feedback: Callable[[Run], None],
         simulated_time: bool,
-        missing: Callable[[], list[str]] = list,
-        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Put the parts together.
 
         Args:
             embodiment: the robot's.
-            send: publishes a command (k,) that answers the observation of a stamp (ns; 0: none).
+            host: the node.
             node_time: ns of the node's clock, the clock of stamps.
             steady_time: s of a clock that always runs.
-            on_end: told once of each run's end, after the zero command.
-            on_feedback: told of a run's progress at most every FEEDBACK_PERIOD.
             simulated_time: whether the node's clock follows /clock.
-            missing: gives the camera topics without which the newest state is no observation.
-            on_refused: told why an observation is dropped for its stamp.
 
         """
-        self._send = send
-        self._node_time, self._steady_time = node_time, steady_time
-        self._on_end, self._on_feedback = on_end, on_feedback
-        self._simulated_time, self._missing, self._on_refused = simulated_time, missing, on_refused
+        self._host = host
+        self._node_time, self._steady_time, self._simulated_time = node_time, steady_time, simulated_time
         self._max_age_ns = embodiment.max_age_ns
         self._period_ns = embodiment.period_ns
         self._patience = max(embodiment.max_age, SIMULATION_PATIENCE) if simulated_time else embodiment.max_age
@@ -124,8 +134,8 @@ class ControlLoop:
         self._count(run)
         if not hand_over:
             self._limiter.reset()
-            self._send(self._zero, 0)
-        self._on_end(run, End(outcome, message))
+            self._host.send(self._zero, 0)
+        self._host.ended(run, End(outcome, message))
 
     def observe(self, observation: Observation) -> None:
         """Take in a new observation, and answer it when a goal is running."""
@@ -135,7 +145,7 @@ class ControlLoop:
         self._newest = observation
         fault = self._stamp_fault(observation.stamp_ns)
         if fault:
-            self._on_refused(fault)
+            self._host.refused(fault)
             self.reject(fault)
             return
         self._answer(observation)
@@ -193,7 +203,7 @@ class ControlLoop:
             return f"the last that came could not be used: {self._refused}"
         if self._simulated_time and self._steady_time() - self._clock_moved > self._patience:
             return self._clock_fault()
-        if missing := self._missing():
+        if missing := self._host.missing():
             return f"states come, but no pictures that belong to them on {', '.join(missing)}: is the camera running?"
         if self._newest is None:
             return "none has ever come; is the simulator or the robot's driver running, in the same namespace?"
@@ -243,13 +253,13 @@ class ControlLoop:
             self.end(Outcome.INTERNAL_ERROR, f"the policy gave no usable command: {type(error).__name__}: {error}")
             return
         self._refused = ""
-        self._send(command.values, observation.stamp_ns)
+        self._host.send(command.values, observation.stamp_ns)
         self._answered_ns = observation.stamp_ns
         run.steps += 1
         self._answered = now = self._steady_time()
         if now >= run.next_feedback:
             run.next_feedback = now + FEEDBACK_PERIOD
-            self._on_feedback(run)
+            self._host.feedback(run)
 
     def _over(self, observation: Observation) -> bool:
         """Whether the observation is the last of an episode that has ended: nothing answers it any more."""

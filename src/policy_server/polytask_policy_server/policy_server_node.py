@@ -98,17 +98,7 @@ class PolicyServer(Node):
         self._assembler = ObservationAssembler(self._embodiment, cameras=self._policies.cameras)
         clock = self.get_clock()
         self._now_ns = lambda: clock.now().nanoseconds
-        self._loop = ControlLoop(
-            self._embodiment,
-            self._send,
-            self._now_ns,
-            time.monotonic,
-            self._ended,
-            self._feedback,
-            simulated_time=simulated_time,
-            missing=self._assembler.missing,
-            on_refused=self._refused,
-        )
+        self._loop = ControlLoop(self._embodiment, self, self._now_ns, time.monotonic, simulated_time)
         self._encoding = GoalEncoding(self._policies.current.text, self._lost_for_words)
         self._pending = PendingGoals(self._encoding, understanding, loading, self._finish)
         self._publisher = self.create_publisher(Command, self._embodiment.command_topic, qos.COMMAND)
@@ -136,13 +126,13 @@ class PolicyServer(Node):
             self._loop.observe(observation)
 
     def _malformed(self, reason: str) -> None:
-        self._refused(reason)
+        self.refused(reason)
         self._loop.reject(reason)
 
-    def _refused(self, reason: str) -> None:
-        self._diagnostics.drop("observations refused", reason)
+    # What the control loop needs -----------------------------------------------------------------------------------
 
-    def _send(self, values: np.ndarray, observation_ns: int) -> None:
+    def send(self, values: np.ndarray, observation_ns: int) -> None:
+        """Publish a command and measure how long it took."""
         now_ns = self._now_ns()
         self._publisher.publish(
             command_message(values, from_ns(now_ns), from_ns(observation_ns), self._embodiment.command_frame)
@@ -153,6 +143,27 @@ class PolicyServer(Node):
             self._thinking.add(moment - self._arrived)
             if self._latency is not None:
                 self._latency.add((self._now_ns() - observation_ns) * 1e-9)
+
+    def feedback(self, run: Run) -> None:
+        """Tell the client how far its goal is."""
+        feedback = ExecuteTask.Feedback(
+            step=run.steps, elapsed=run.elapsed_ns * 1e-9, matched_task=run.goal.task, similarity=run.goal.similarity
+        )
+        run.ticket.publish_feedback(feedback)
+
+    def ended(self, run: Run, end: End) -> None:
+        """Tell the client how its goal ended."""
+        self._commands.pause()
+        self._finish(run.ticket, end, run)
+        self._show_state()
+
+    def refused(self, reason: str) -> None:
+        """Count an observation that cannot be used."""
+        self._diagnostics.drop("observations refused", reason)
+
+    def missing(self) -> list[str]:
+        """Camera topics without which the newest state is no observation."""
+        return self._assembler.missing()
 
     # Goals ---------------------------------------------------------------------------------------------------------
 
@@ -201,17 +212,6 @@ class PolicyServer(Node):
             return self._pending.cancel(handle)
         self._loop.end(Outcome.CANCELLED, "cancelled by the client")
         return True
-
-    def _feedback(self, run: Run) -> None:
-        feedback = ExecuteTask.Feedback(
-            step=run.steps, elapsed=run.elapsed_ns * 1e-9, matched_task=run.goal.task, similarity=run.goal.similarity
-        )
-        run.ticket.publish_feedback(feedback)
-
-    def _ended(self, run: Run, end: End) -> None:
-        self._commands.pause()
-        self._finish(run.ticket, end, run)
-        self._show_state()
 
     def _finish(self, handle: ServerGoalHandle, end: End, run: Run | None = None) -> None:
         """Give the client its result."""

@@ -25,24 +25,27 @@ class Bench:
         self.steady = 5.0
         self.sent = []
         self.ends = []
-        self.feedback = 0
-        self.refused = []
-        self.loop = ControlLoop(
-            EMBODIMENT,
-            lambda values, stamp: self.sent.append((list(values), stamp)),
-            lambda: self.now,
-            lambda: self.steady,
-            lambda run, end: self.ends.append((run, end)),
-            self.count,
-            simulated_time,
-            on_refused=self.refused.append,
-        )
+        self.feedbacks = 0
+        self.refusals = []
+        self.loop = ControlLoop(EMBODIMENT, self, lambda: self.now, lambda: self.steady, simulated_time)
+
+    def send(self, values, observation_ns):
+        self.sent.append((list(values), observation_ns))
+
+    def ended(self, run, end):
+        self.ends.append((run, end))
+
+    def feedback(self, run):
+        self.feedbacks += 1
+
+    def refused(self, reason):
+        self.refusals.append(reason)
+
+    def missing(self):
+        return []
 
     def act(self, state, goal):
         return np.full(2, 2.0 if goal.task == "far" else 0.5, np.float32)
-
-    def count(self, run):
-        self.feedback += 1
 
     def begin(self, task="go", timeout=30.0):
         self.run = Run(None, SimpleNamespace(act=self.act), SimpleNamespace(task=task), timeout, self.now)
@@ -77,7 +80,7 @@ def test_answers_each_observation_of_a_lock_step_as_fast_as_they_come():
         bench.pass_time(PERIOD * 1e-9, steady=0.0005)
         bench.see()
     assert bench.run.steps == 101
-    assert bench.feedback == 1  # by steady time, not by steps
+    assert bench.feedbacks == 1  # by steady time, not by steps
     bench.loop.check()
     assert bench.outcome is None
 
@@ -177,8 +180,8 @@ def test_one_observation_with_a_wrong_stamp_is_dropped_and_many_end_the_goal(shi
     bench.pass_time(0.05)
     bench.loop.check()
     bench.see()
-    assert (bench.outcome, bench.run.steps, len(bench.refused)) == (None, 2, 1)
-    assert reason in bench.refused[0]
+    assert (bench.outcome, bench.run.steps, len(bench.refusals)) == (None, 2, 1)
+    assert reason in bench.refusals[0]
     for _ in range(8):
         bench.pass_time(0.05)
         bench.see(bench.now + shift)
@@ -226,7 +229,7 @@ def test_simulated_time_may_come_after_what_was_seen_at_it_but_not_by_hours():
     assert bench.run.steps == 1
     bench.see(1_795_000_000 * 10**9)  # by the system's clock
     assert bench.run.steps == 1
-    assert "does not follow /clock" in bench.refused[-1]
+    assert "does not follow /clock" in bench.refusals[-1]
 
 
 @pytest.mark.parametrize("timeout", [0.5, 3.0])
