@@ -50,6 +50,8 @@ class View:
         """``state_names`` are the robot's; raises ValueError where it lacks one that the policy takes."""
         self.columns = description.columns(state_names)
         self.pictures = description.pictures
+        self.camera = description.pictures.camera if description.pictures else ""
+        """Name of the camera whose pictures the policy takes; empty where it takes none."""
         self._frames = FrameStack(description.pictures) if description.pictures else None
 
     def reset(self) -> None:

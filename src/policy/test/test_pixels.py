@@ -93,7 +93,9 @@ def test_a_view_picks_entries_by_name_and_wants_its_picture(expert: ExpertPolicy
         view(state)
     with pytest.raises(ValueError, match="lacks"):
         View(expert.description, description.state_names[:1])
-    blind, nothing = View(description, description.state_names)(state)
+    without_camera = View(description, description.state_names)
+    assert (view.camera, without_camera.camera) == ("camera", "")
+    blind, nothing = without_camera(state)
     assert np.array_equal(blind, state)
     assert nothing is None
 

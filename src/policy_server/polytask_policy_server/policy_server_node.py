@@ -149,12 +149,12 @@ class PolicyServer(Node):
         feedback = ExecuteTask.Feedback(
             step=run.steps, elapsed=run.elapsed_ns * 1e-9, matched_task=run.goal.task, similarity=run.goal.similarity
         )
-        run.ticket.publish_feedback(feedback)
+        run.goal_handle.publish_feedback(feedback)
 
     def ended(self, run: Run, end: End) -> None:
         """Tell the client how its goal ended."""
         self._commands.pause()
-        self._finish(run.ticket, end, run)
+        self._finish(run.goal_handle, end, run)
         self._show_state()
 
     def refused(self, reason: str) -> None:
@@ -203,12 +203,12 @@ class PolicyServer(Node):
         self.get_logger().info(f"goal by {goal.kind}: {goal.task} (similarity {goal.similarity:.2f})")
         self._arrived = time.perf_counter()
         view = View(policy.description, self._embodiment.state_names)
-        self._loop.begin(Run(began.handle, policy, goal, began.request.timeout, began.accepted_ns, view=view))
+        self._loop.begin(Run(began.handle, policy, view, goal, began.request.timeout, began.accepted_ns))
         self._show_state()
 
     def _cancel(self, handle: ServerGoalHandle) -> bool:
         run = self._loop.run
-        if run is None or run.ticket is not handle:
+        if run is None or run.goal_handle is not handle:
             return self._pending.cancel(handle)
         self._loop.end(Outcome.CANCELLED, "cancelled by the client")
         return True

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from rclpy.action.server import ServerGoalHandle
 
     from polytask_policy.goals import Goal
     from polytask_policy.unified import UnifiedPolicy
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 class Run:
     """A goal that was encoded and is being carried out."""
 
-    ticket: Any
+    goal_handle: ServerGoalHandle
     """Action goal handle to report to."""
     policy: UnifiedPolicy
     """The policy that encoded the goal; it carries it out to the end, whatever is loaded meanwhile."""
+    view: View
+    """Of that policy; new for each goal, so frames of an earlier goal are not reused."""
     goal: Goal
     timeout: float
     """s, counted from its beginning; of simulated time where the node follows that, else of the steady clock."""
@@ -39,12 +42,8 @@ class Run:
     """The simulator's episode it runs in; empty while unknown, and always on a real arm."""
     next_feedback: float = 0.0
     """s of the steady clock."""
-    view: View | None = None
-    """Of an image-based policy; reset for each goal, so frames of an earlier goal are not reused."""
 
     def act(self, observation: Observation) -> np.ndarray:
         """The policy's action (k,) for an observation of the robot."""
-        if self.view is None or self.view.pictures is None:
-            return self.policy.act(observation.state, self.goal)
-        state, pictures = self.view(observation.state, observation.images.get(self.view.pictures.camera))
-        return self.policy.act(state, self.goal, pictures)
+        state, images = self.view(observation.state, observation.images.get(self.view.camera))
+        return self.policy.act(state, self.goal, images)

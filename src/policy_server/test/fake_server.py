@@ -74,7 +74,8 @@ class FakePolicy:
         assert picture.shape[2] == 3
         return Goal("image", np.zeros(64, np.float32), "go", 0.8)
 
-    def act(self, state, goal):
+    def act(self, state, goal, pictures):
+        assert pictures is None
         if goal.task == "crash":
             raise RuntimeError("no such joint")
         value = np.nan if goal.task == "nan" else 0.5

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from polytask_interfaces.msg import EpisodeStatus
+from polytask_policy.description import Description
+from polytask_policy.view import View
 from polytask_policy_server.control import SIMULATION_PATIENCE, ControlLoop
 from polytask_policy_server.run import Run
 from polytask_robot_io.embodiment import Embodiment
@@ -15,6 +17,7 @@ from polytask_robot_io.outcomes import Outcome
 
 EMBODIMENT = Embodiment.from_yaml((Path(__file__).parent / "toy.yaml").read_text())
 PERIOD = EMBODIMENT.period_ns
+VIEW = View(Description("toy", ("go",), ("x", "y"), ("dx", "dy")), ("x", "y"))
 
 
 class Bench:
@@ -44,11 +47,12 @@ class Bench:
     def missing(self):
         return []
 
-    def act(self, state, goal):
+    def act(self, state, goal, images):
+        assert images is None
         return np.full(2, 2.0 if goal.task == "far" else 0.5, np.float32)
 
     def begin(self, task="go", timeout=30.0):
-        self.run = Run(None, SimpleNamespace(act=self.act), SimpleNamespace(task=task), timeout, self.now)
+        self.run = Run(None, SimpleNamespace(act=self.act), VIEW, SimpleNamespace(task=task), timeout, self.now)
         self.loop.begin(self.run)
 
     def pass_time(self, seconds, steady=None):
