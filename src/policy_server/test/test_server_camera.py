@@ -76,7 +76,7 @@ def test_it_acts_on_the_frames_of_its_own_goal_only(robot):
         assert answer(robot, show(robot, newest)) == pytest.approx([oldest / 255, newest / 255])
         handle.cancel_goal_async()
         assert robot.outcome(result).outcome == Outcome.CANCELLED
-        assert robot.stopped()
+        robot.wait_for(robot.stopped)
 
 
 def test_a_state_is_answered_when_its_picture_is_there(robot):
@@ -102,7 +102,7 @@ def test_a_camera_that_stops_ends_the_goal_and_is_named(robot):
         robot.streaming = False
     assert end.outcome == Outcome.STALE_OBSERVATIONS
     assert f"no pictures that belong to them on {TOPIC}" in end.message
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
 
 
 def test_a_picture_of_another_size_ends_the_goal_with_its_reason(robot):

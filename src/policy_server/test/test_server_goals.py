@@ -90,7 +90,7 @@ def test_cancel_stops_within_one_period_and_leaves_a_zero_command(robot):
     handle.cancel_goal_async()
     assert robot.outcome(result).outcome == Outcome.CANCELLED
     time.sleep(0.2)
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
     assert robot.commands[-1][0] - asked < 0.05
     assert [moment for moment, m in robot.commands if any(m.values)][-1] - asked < 0.05
 
@@ -129,7 +129,7 @@ def test_observations_that_stop_end_the_goal(robot):
     assert "no observation to act upon" in end.message
     assert time.monotonic() - began < 1.0
     time.sleep(0.1)
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
 
 
 def test_goal_without_observations_ends(robot):
@@ -149,7 +149,7 @@ def test_observations_with_old_stamps_end_the_goal(robot):
     end = robot.outcome(result)
     assert end.outcome == Outcome.STALE_OBSERVATIONS
     time.sleep(0.1)
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
 
 
 @pytest.mark.parametrize(("values", "reason"), [([0.0, float("nan")], "finite"), ([0.0], "names")])
@@ -161,7 +161,7 @@ def test_unusable_state_ends_the_goal_with_its_reason(robot, values, reason):
     assert end.outcome == Outcome.STALE_OBSERVATIONS
     assert reason in end.message or "values" in end.message
     time.sleep(0.1)
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_policy_that_fails_stops_the_robot(robot, task, reason):
     assert end.outcome == Outcome.INTERNAL_ERROR
     assert reason in end.message
     time.sleep(0.1)
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
 
 
 @pytest.mark.timed
@@ -231,7 +231,7 @@ def test_timeout(robot):
     assert 0.45 < end.elapsed < 1.0
     assert 5 <= end.steps <= 11
     time.sleep(0.1)
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_status_of_the_episode_ends_the_goal(robot, status, outcome):
     assert end.outcome == outcome
     assert "so it is" in end.message
     time.sleep(0.1)
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
 
 
 def test_diagnostics_carry_rate_jitter_latency_and_policy(robot):
@@ -326,7 +326,7 @@ def test_words_wait_for_the_language_model_while_other_goals_run(start_server, m
     assert time.monotonic() - began < 5
     stopped = robot.outcome(waiting)
     assert (stopped.outcome, stopped.message) == (Outcome.INTERNAL_ERROR, "the server was stopped")
-    assert robot.stopped()
+    robot.wait_for(robot.stopped)
     assert "Traceback" not in process.stderr.read()
 
 
