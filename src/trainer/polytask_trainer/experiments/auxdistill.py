@@ -13,7 +13,8 @@ import numpy as np
 
 from polytask_robot_io.config_files import config_files
 from polytask_trainer.auxdistill.config import AuxDistillConfig, load_auxdistill_config
-from polytask_trainer.experiments.report import Document, Figure, Report, select, table
+from polytask_trainer.experiments.report import Figure, Report, select, table
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, score_table, verdict
 

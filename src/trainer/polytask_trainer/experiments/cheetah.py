@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.report import Document, Figure, Report, select
+from polytask_trainer.experiments.report import Figure, Report, select
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, score_table, verdict
 

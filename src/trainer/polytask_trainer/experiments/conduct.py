@@ -1,13 +1,14 @@
-"""Do an experiment's runs: in parallel processes, resumed by what is there, one JSON a run."""
+"""Do an experiment's runs: in parallel processes, resumed by what is there, and published."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from polytask_policy.checkpoint import write_atomically
+from polytask_trainer.experiments.results import Document, publish
 from polytask_trainer.experiments.run import DOCUMENT, Run, execute, finished
 from polytask_trainer.jobs.pool import run_jobs
 from polytask_trainer.jobs.spec import CallJob
@@ -24,15 +25,15 @@ def conduct(
     parallel: int = 1,
     minutes: float | None = None,
 ) -> None:
-    """Do the runs that are not done, each in a folder of its own under ``root``; copy their JSON to ``results``.
+    """Do the runs that are not done, each in a folder of its own under ``root``; publish all in folder ``results``.
 
-    The JSON of a run is called by its title and seed, so that of one with other settings replaces it. Raises JobEnded
-    (of polytask_trainer.jobs.pool) when it was stopped, also by ``minutes``, or a run failed; the same call carries on.
+    Raises JobEnded (of polytask_trainer.jobs.pool) when it was stopped, also by ``minutes``, or a run failed; the same
+    call carries on.
     """
     by_name = {run.name: run for run in runs}
     left = {name: run for name, run in by_name.items() if not finished(root, run)}
-    for name in by_name.keys() - left.keys():
-        _publish(by_name[name], root, results)
+    if done := [run for run in by_name.values() if run.name not in left]:
+        publish([_document(run, root) for run in done], results)
     jobs = {
         name: CallJob(EXECUTE, {"run": run.to_json(), "root": str(root)}, output=str(root / name))
         for name, run in left.items()
@@ -44,10 +45,11 @@ def conduct(
         parallel,
         needs=needs,
         seconds=60.0 * minutes if minutes is not None else None,
-        on_result=lambda name: _publish(by_name[name], root, results),
+        on_result=lambda name: publish([_document(by_name[name], root)], results),
     )
 
 
-def _publish(run: Run, root: Path, results: Path) -> None:
-    results.mkdir(parents=True, exist_ok=True)
-    write_atomically(results / f"{run.slug}.json", (root / run.name / DOCUMENT).read_bytes())
+def _document(run: Run, root: Path) -> Document:
+    """What the run is called today, and with which settings and versions it measured what."""
+    measured = json.loads((root / run.name / DOCUMENT).read_text(encoding="utf-8"))
+    return {**run.to_json(), **{key: measured[key] for key in ("config", "versions", "result")}}

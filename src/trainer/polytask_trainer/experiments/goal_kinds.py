@@ -12,7 +12,8 @@ from functools import partial
 
 from polytask_trainer.experiments import multitask, polytask
 from polytask_trainer.experiments.plan import read_budget
-from polytask_trainer.experiments.report import Document, Figure, Report, select, table
+from polytask_trainer.experiments.report import Figure, Report, select, table
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import bars, score_table, verdict
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from polytask_trainer.experiments.report import Document, Figure, Report, select, table
+from polytask_trainer.experiments.report import Figure, Report, select, table
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, score_table, verdict
 from polytask_trainer.experiments.sequences import VARIANTS, final, own, sequence

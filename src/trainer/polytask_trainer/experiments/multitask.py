@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.report import Document, Figure, Report, select
+from polytask_trainer.experiments.report import Figure, Report, select
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, bars, score_table, verdict
 

@@ -22,7 +22,8 @@ from polytask_trainer.agents.pixel_config import PictureConfig
 from polytask_trainer.auxiliary import arm
 from polytask_trainer.auxiliary.config import LOSSES, AuxiliaryConfig
 from polytask_trainer.common.settings import read_settings
-from polytask_trainer.experiments.report import Document, Figure, Report, select, table
+from polytask_trainer.experiments.report import Figure, Report, select, table
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, verdict
 

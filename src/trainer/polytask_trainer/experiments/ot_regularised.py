@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_trainer.experiments.report import Document, Figure, Report, select, table
+from polytask_trainer.experiments.report import Figure, Report, select, table
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Estimate, Scores, verdict
 from polytask_trainer.ot_regularised.config import TasksConfig, tasks_config
@@ -58,7 +59,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
 
 
 def _run(
-    title: str, work: str, what: Mapping[str, Any], method: str, layers: Sequence[Mapping[str, Any]], seed: int
+    title: str, function: str, what: Mapping[str, Any], method: str, layers: Sequence[Mapping[str, Any]], seed: int
 ) -> Run:
     said: dict[str, Any] = {}
     for layer in layers:
@@ -67,7 +68,7 @@ def _run(
     learn = dataclasses.asdict(tasks_config(said))
     del learn["seed"]  # the run's own
     defaults = {"learn": dataclasses.asdict(TasksConfig())}
-    where = f"polytask_trainer.experiments.ot_works:{work}"
+    where = f"polytask_trainer.experiments.ot_works:{function}"
     return Run(title, where, {**what, "method": method, "learn": learn}, seed, defaults=defaults)
 
 
@@ -143,7 +144,7 @@ def _said(found: Estimate | None) -> str:
 def curve(document: Document) -> NDArray[np.float64]:
     """Success, of continuous tasks return / 1000, float64 (points, repetitions, tasks)."""
     points = document["result"]["curve"]
-    if document["work"].endswith(":continuous"):
+    if document["target"].endswith(":continuous"):
         return np.array([point["return"] for point in points]) / 1000.0
     return np.array([point["success"] for point in points])
 

@@ -1,4 +1,4 @@
-"""From the JSON of finished runs to a page of tables, a CSV file and figures."""
+"""From the published runs to a page of tables, a CSV file and figures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 from polytask_policy.checkpoint import write_atomically
 from polytask_trainer.common.settings import ConfigError
 from polytask_trainer.experiments.plan import experiment, plan
+from polytask_trainer.experiments.results import Document, read_documents
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Document = Mapping[str, Any]
-"""The JSON of one run: title, name, work, config, seed, needs, versions, result."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +43,16 @@ class Figure:
     caption: str
 
 
-def read_documents(folder: Path) -> list[Document]:
-    """Read the runs' JSON in ``folder``, in the order of their names. Raises ConfigError where there is none."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    if not found:
-        raise ConfigError(f"{folder}: no run has finished yet")
-    return found
+def select(documents: Iterable[Document], function: str, **config: Any) -> list[Document]:
+    """Runs of a function with these entries of their configuration, in the order of their seeds."""
 
+    def fits(document: Document) -> bool:
+        own = document["config"]
+        return document["target"].endswith(f":{function}") and all(
+            own.get(key) == value for key, value in config.items()
+        )
 
-def select(documents: Iterable[Document], work: str, **config: Any) -> list[Document]:
-    """Runs of the function ``work`` with these entries of their configuration, in the order of their seeds."""
-    chosen = [
-        document
-        for document in documents
-        if document["work"].endswith(f":{work}") and all(document["config"].get(k) == v for k, v in config.items())
-    ]
-    return sorted(chosen, key=lambda document: (document["seed"], document["title"]))
+    return sorted(filter(fits, documents), key=lambda document: (document["seed"], document["title"]))
 
 
 def planned(documents: Sequence[Document], name: str, budget: str) -> tuple[list[Document], list[Document]]:
@@ -81,7 +73,7 @@ def unmeasured(documents: Sequence[Document], name: str, budget: str) -> list[st
 
 
 def write_report(name: str, budget: str, folder: Path) -> str:
-    """Write ``report.md``, ``report.csv`` and the figures beside the runs' JSON; gives the page.
+    """Write ``report.md``, ``report.csv`` and the figures beside the runs; gives the page.
 
     Runs of another configuration than today's are named and left out. Raises ConfigError where none is left.
     """

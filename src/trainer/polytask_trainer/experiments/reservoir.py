@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from polytask_trainer.experiments.report import Document, Figure, Report, select
+from polytask_trainer.experiments.report import Figure, Report, select
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Estimate, Scores, score_table, verdict
 from polytask_trainer.experiments.sequences import final, sequence

@@ -46,7 +46,7 @@ class Run:
 
     Attributes:
         title: for people and file names; unique within an experiment for one seed.
-        work: function that does it, as "module:function"; it is called with a :class:`Context`.
+        target: function that does it, as "module:function"; it is called with a :class:`Context`.
         config: JSON-able, everything that decides on the result; what is None is off, and left out.
         seed: of everything random in it.
         needs: runs whose folders and results it uses.
@@ -56,7 +56,7 @@ class Run:
     """
 
     title: str
-    work: str
+    target: str
     config: Mapping[str, Any]
     seed: int
     needs: tuple[Run, ...] = ()
@@ -65,14 +65,14 @@ class Run:
     @functools.cached_property
     def digest(self) -> str:
         """Equal for runs that do the same, also in different experiments."""
-        said = _beyond(_plain(self.config), _plain(self.defaults))
-        text = json.dumps([self.work, said, self.seed, [need.digest for need in self.needs]], sort_keys=True)
+        settings = _beyond(_plain(self.config), _plain(self.defaults))
+        text = json.dumps([self.target, settings, self.seed, [need.digest for need in self.needs]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
     def slug(self) -> str:
-        """Title and seed as a file name."""
-        return re.sub(r"[^a-z0-9.]+", "-", f"{self.title} {self.seed}".lower()).strip("-")
+        """Its title and seed as a file name."""
+        return slug(self.title, self.seed)
 
     @property
     def name(self) -> str:
@@ -88,11 +88,16 @@ class Run:
         return {
             "title": self.title,
             "name": self.name,
-            "work": self.work,
+            "target": self.target,
             "config": _plain(self.config),
             "seed": self.seed,
             "needs": [need.name for need in self.needs],
         }
+
+
+def slug(title: str, seed: int) -> str:
+    """Title and seed of a run as a file name."""
+    return re.sub(r"[^a-z0-9.]+", "-", f"{title} {seed}".lower()).strip("-")
 
 
 def _plain(value: Any) -> Any:
@@ -187,7 +192,7 @@ def execute(
     )
     ended = False
     try:
-        result = pkgutil.resolve_name(run["work"])(context)
+        result = pkgutil.resolve_name(run["target"])(context)
         ended = True
     except Stopped:
         return {"finished": False}

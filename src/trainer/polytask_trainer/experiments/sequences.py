@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.report import Document
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import DOCUMENT, Context, Run, Stopped
 
 VARIANTS = {"offline": "offline", "fine-tuning": "plain fine-tuning", "online": "online"}

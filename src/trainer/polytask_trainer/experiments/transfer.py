@@ -12,7 +12,8 @@ import numpy as np
 
 from polytask_trainer.experiments import polytask
 from polytask_trainer.experiments.plan import read_budget
-from polytask_trainer.experiments.report import Document, Figure, Report, select, table
+from polytask_trainer.experiments.report import Figure, Report, select, table
+from polytask_trainer.experiments.results import Document
 from polytask_trainer.experiments.run import Run
 from polytask_trainer.experiments.scores import Scores, estimate
 from polytask_trainer.lifelong.warm_start import FADE, GOOD, ROUNDS

@@ -1,4 +1,4 @@
-"""Reports from the JSON of runs alone."""
+"""Reports from the published runs alone."""
 
 import json
 from pathlib import Path
@@ -11,17 +11,16 @@ from polytask_trainer.common.settings import ConfigError
 from polytask_trainer.experiments import auxdistill, ol_aux, ot_regularised
 from polytask_trainer.experiments.auxdistill_works import curve
 from polytask_trainer.experiments.plan import plan
-from polytask_trainer.experiments.report import read_documents, write_page, write_report
+from polytask_trainer.experiments.report import select, write_page, write_report
+from polytask_trainer.experiments.results import publish, read_documents
 from polytask_trainer.experiments.scores import Estimate, Scores, estimate
 
 TASKS = ("reach", "drawer-close")
 
 
-def write(folder: Path, title: str, work: str, config: dict[str, Any], result: dict[str, Any], seed: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    document = {"title": title, "work": f"m:{work}", "config": {"suite": "tabletop", **config}, "seed": seed}
-    document |= {"needs": [], "versions": {"python": "3"}, "result": result}
-    (folder / f"{title.replace(' ', '-')}-{seed}.json").write_text(json.dumps(document))
+def write(folder: Path, title: str, function: str, config: dict[str, Any], result: dict[str, Any], seed: int) -> None:
+    document = {"title": title, "target": f"m:{function}", "config": {"suite": "tabletop", **config}, "seed": seed}
+    publish([{**document, "needs": [], "versions": {"python": "3"}, "result": result}], folder)
 
 
 def page_of(name: str, folder: Path) -> str:
@@ -121,10 +120,10 @@ def test_goal_kinds_lie_apart_by_their_means(tmp_path):
 
 def test_pixels_has_one_table_of_clones_experts_and_every_goal(tmp_path):
     multitask(tmp_path, 0.6)
-    for path in tmp_path.glob("expert*.json"):
-        document = json.loads(path.read_text())
-        document["config"]["learn"]["pictures"] = {"stack": 1, "size": 48, "state": ["x", "y"]}
-        path.write_text(json.dumps(document))
+    experts = select(read_documents(tmp_path), "expert")
+    for expert in experts:
+        expert["config"]["learn"]["pictures"] = {"stack": 1, "size": 48, "state": ["x", "y"]}
+    publish(experts, tmp_path)
     page = page_of("pixels", tmp_path)
     assert "Seen: 1 frame of 48 pixels beside 2 values" in page
     assert "| task | BC-1 | expert | name | words | picture | no goal | another task's goal |" in page
@@ -167,38 +166,30 @@ def test_rewards_shows_the_gap_to_the_environment_s_reward(tmp_path):
     assert "environment's reward less OT, the demo's: +0.050" in page
 
 
-def test_nothing_finished_is_said(tmp_path):
-    with pytest.raises(ConfigError, match="no run has finished yet"):
-        read_documents(tmp_path)
-
-
 def test_runs_of_another_configuration_are_named_and_left_out(tmp_path):
     arms = plan("ol_aux", "smoke")[1:]
     for run, success in zip(arms, (0.1, 0.2, 0.9), strict=True):
         result = {"curve": [{"step": 60, "success": success}]}
-        (tmp_path / f"{run.slug}.json").write_text(json.dumps({**run.to_json(), "versions": {}, "result": result}))
+        publish([{**run.to_json(), "versions": {}, "result": result}], tmp_path)
     assert "left out" not in write_report("ol_aux", "smoke", tmp_path)
-    changed = tmp_path / f"{arms[0].slug}.json"
-    document = json.loads(changed.read_text())
+    [document] = select(read_documents(tmp_path), "reach", method="none")
     # An entry that is not at its default makes another name, one that is at a default of then another value.
-    changed.write_text(json.dumps({**document, "name": "arm-none-0-123456789abc"}))
+    publish([{**document, "name": "arm-none-0-123456789abc"}], tmp_path)
     page = write_report("ol_aux", "smoke", tmp_path)
     assert "2 runs, seeds 0" in page
     assert "Of another configuration, left out: arm none 0." in page
     assert "no auxiliary losses" not in page
     document["config"]["agent"]["n_step"] = 3
-    changed.write_text(json.dumps(document))
+    publish([document], tmp_path)
     assert write_report("ol_aux", "smoke", tmp_path) == page
-    for path in tmp_path.glob("*.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "name": "of before"}))
+    publish([{**one, "name": "of before"} for one in read_documents(tmp_path)], tmp_path)
     with pytest.raises(ConfigError, match="all runs are of another configuration"):
         write_report("ol_aux", "smoke", tmp_path)
 
 
 def test_suites_of_which_nothing_has_finished_are_said(tmp_path):
     run = next(run for run in plan("multitask", "cpu", 1) if run.title == "expert tabletop reach")
-    document = {**run.to_json(), "versions": {}, "result": {"evaluation": rate(0.9)}}
-    (tmp_path / f"{run.slug}.json").write_text(json.dumps(document))
+    publish([{**run.to_json(), "versions": {}, "result": {"evaluation": rate(0.9)}}], tmp_path)
     page = write_report("multitask", "cpu", tmp_path)
     assert "Not measured yet: metaworld, tabletop_ten." in page
     assert "## tabletop\n" in page
@@ -252,7 +243,7 @@ def test_auxdistill_s_curve_by_hand(tmp_path):
 
 def document(result: dict[str, Any], method: str = "separate", seed: int = 0, **learn: Any) -> dict[str, Any]:
     config = {"method": method, "tasks": list(TASKS), "learn": {"repetitions": 2, **learn}}
-    return {"work": "m:maze", "config": config, "seed": seed, "result": result}
+    return {"target": "m:maze", "config": config, "seed": seed, "result": result}
 
 
 def test_areas_under_the_curves_by_hand():
@@ -262,7 +253,7 @@ def test_areas_under_the_curves_by_hand():
     found = {(row["task"], row["seed"]): row["success"] for row in rows}
     reach, close = TASKS
     assert found == pytest.approx({(reach, 6): 0.5, (close, 6): 0.0, (reach, 7): 0.3, (close, 7): 1.0})
-    returns = {**document({"curve": [{"return": [[500.0, 0.0]]}]}), "work": "m:continuous"}
+    returns = {**document({"curve": [{"return": [[500.0, 0.0]]}]}), "target": "m:continuous"}
     assert ot_regularised.area_scores([returns]).of("separate", "reach") == [0.5]
 
 

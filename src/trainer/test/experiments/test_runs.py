@@ -20,6 +20,7 @@ from polytask_trainer.experiments import EXPERIMENTS, polytask
 from polytask_trainer.experiments.conduct import conduct
 from polytask_trainer.experiments.demonstrations import scripted
 from polytask_trainer.experiments.plan import BUDGETS, experiment, plan, with_needs
+from polytask_trainer.experiments.results import read_documents
 from polytask_trainer.experiments.run import Context, Run, Stopped, execute, finished
 from polytask_trainer.experts.config import learn_config
 from polytask_trainer.jobs.pool import JobEnded
@@ -37,7 +38,7 @@ LEARN = {**SETTINGS, "steps": 300}
 
 
 def run(**changes: object) -> Run:
-    values = {"title": "a run", "work": "m:f", "config": {"a": 1, "b": None, "c": [1, 2]}, "seed": 0, **changes}
+    values = {"title": "a run", "target": "m:f", "config": {"a": 1, "b": None, "c": [1, 2]}, "seed": 0, **changes}
     return Run(**values)
 
 
@@ -58,7 +59,7 @@ def lines(root: Path) -> int:
 
 def test_a_run_is_known_by_what_it_does_and_not_by_what_it_is_called():
     assert run().digest == run(title="other", config={"c": (1, 2), "a": 1}).digest
-    others = [run(work="m:g"), run(config={"a": 2}), run(seed=1), run(needs=(run(),)), run(needs=(run(seed=1),))]
+    others = [run(target="m:g"), run(config={"a": 2}), run(seed=1), run(needs=(run(),)), run(needs=(run(seed=1),))]
     assert len({one.digest for one in (run(), *others)}) == 6
     assert run(title="Expert tabletop/Reach").name == f"expert-tabletop-reach-0-{run().digest}"
 
@@ -161,8 +162,8 @@ made: list[int] = []
 
 
 def test_pieces_are_made_once_in_all_sittings(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "counting_work", sys.modules[__name__])
-    one = run(work="counting_work:counting")
+    monkeypatch.setitem(sys.modules, "counting_stage", sys.modules[__name__])
+    one = run(target="counting_stage:counting")
     made.clear()
     assert not execute(one.to_json(), tmp_path, lambda _: None, lambda: len(made) == 2)["finished"]
     assert not finished(tmp_path, one)
@@ -198,7 +199,7 @@ def test_killed_or_stopped_in_the_middle_an_experiment_gives_the_same_json(tmp_p
     assert stopped.value.ending.how == "stopped"
     assert not (parts / "results").exists()
     conduct(two_runs(), parts, parts / "results", console)
-    conduct(two_runs(), whole, whole / "results", console)  # all done: only the JSON is copied
-    assert sorted(path.name for path in (whole / "results").iterdir()) == ["expert-0.json", "judged-0.json"]
-    for path in (whole / "results").iterdir():
-        assert (parts / "results" / path.name).read_bytes() == path.read_bytes()
+    conduct(two_runs(), whole, whole / "results", console)  # all done: only published
+    assert [path.name for path in (whole / "results").iterdir()] == ["runs.jsonl"]
+    assert [one["title"] for one in read_documents(whole / "results")] == ["expert", "judged"]
+    assert (parts / "results" / "runs.jsonl").read_bytes() == (whole / "results" / "runs.jsonl").read_bytes()

@@ -11,6 +11,7 @@ from polytask_trainer.experiments import EXPERIMENTS
 from polytask_trainer.experiments.conduct import conduct
 from polytask_trainer.experiments.plan import plan
 from polytask_trainer.experiments.report import write_report
+from polytask_trainer.experiments.results import read_documents
 from polytask_trainer.experiments.run import execute
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -36,7 +37,7 @@ def test_smoke_budget(name, root, monkeypatch):
         assert execute(run.to_json(), root, lambda _: None, lambda: False)["finished"]
     results = root / "reports" / name
     conduct(runs, root, results, Console(quiet=True))
-    assert sorted(path.stem for path in results.glob("*.json")) == sorted(run.slug for run in runs)
+    assert sorted(one["name"] for one in read_documents(results)) == sorted(run.name for run in runs)
     page = write_report(name, "smoke", results)
     assert f"./polytask experiment {name} --budget smoke" in page
     assert "not measured yet" not in page

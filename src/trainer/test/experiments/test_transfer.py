@@ -18,7 +18,7 @@ def document(task, begins, seed, successes, matched=()):
     config = {"task": task, "begins": begins, "every": 1000, "episodes": 25, "learn": learn}
     config |= {"help": HELP} if begins == transfer.WARM else {}
     result = {"curve": curve, "trials": [{"by": "reach", "matched": one} for one in matched]}
-    return {"title": f"{task} {begins}", "work": transfer.WORK, "config": config, "seed": seed, "result": result}
+    return {"title": f"{task} {begins}", "target": transfer.WORK, "config": config, "seed": seed, "result": result}
 
 
 def test_the_report_says_what_was_saved_where_both_arrived():
