@@ -65,7 +65,7 @@ def bench(
     console.print(table)
     console.print(f"{time.monotonic() - began:.0f} s", style="dim")
     if output is not None:
-        from polytask_trainer.experiments.run import versions
+        from polytask_trainer.experiments.framework.run import versions
 
         load = os.getloadavg()[0]
         machine = {

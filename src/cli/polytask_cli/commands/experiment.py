@@ -36,17 +36,17 @@ def experiment(
     report: Annotated[bool, typer.Option("--report", help="Only rebuild tables and figures from the JSON.")] = False,
     show: Annotated[bool, typer.Option("--list", help="List the experiments.")] = False,
 ) -> None:
-    """Do an experiment: one JSON a run, then tables and figures with intervals.
+    """Do an experiment: a line of JSON for each run, then tables and figures with intervals.
 
     Stopped at any moment, the same command carries on; a run that another experiment did already is not done again.
-    The JSON and the report go to docs/results/experiments/NAME (budget smoke: to the folder of the runs).
+    These lines and the report go to docs/results/experiments/NAME (budget smoke: to the folder of the runs).
     """
     from polytask_trainer.common.settings import ConfigError
     from polytask_trainer.experiments import EXPERIMENTS
-    from polytask_trainer.experiments.conduct import conduct
-    from polytask_trainer.experiments.plan import experiment as find
-    from polytask_trainer.experiments.plan import plan
-    from polytask_trainer.experiments.report import write_report
+    from polytask_trainer.experiments.framework.plan import experiment as find
+    from polytask_trainer.experiments.framework.plan import plan
+    from polytask_trainer.experiments.framework.report import write_report
+    from polytask_trainer.experiments.framework.scheduler import schedule
     from polytask_trainer.jobs.pool import JobEnded
 
     if show or not name:
@@ -60,7 +60,7 @@ def experiment(
         try:
             with reporting(ConfigError):
                 planned = plan(name, budget.value, seeds)
-                conduct(planned, root, folder, console, parallel=parallel or os.cpu_count() or 1, minutes=minutes)
+                schedule(planned, root, folder, console, parallel=parallel or os.cpu_count() or 1, minutes=minutes)
         except JobEnded as error:
             if error.ending.how != "stopped":
                 fail(str(error))

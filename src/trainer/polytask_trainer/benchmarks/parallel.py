@@ -41,7 +41,7 @@ def _learn(task: str, folder: Path, settings: dict[str, Any], ready: Any, taken:
     import torch
 
     from polytask_suites import make_env
-    from polytask_trainer.experiments.demonstrations import demonstrations
+    from polytask_trainer.experiments.polytask.demonstrations import demonstrations
     from polytask_trainer.experts.config import learn_config
     from polytask_trainer.experts.learn import learn_expert
     from polytask_trainer.experts.spec import describe

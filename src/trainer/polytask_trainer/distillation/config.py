@@ -56,7 +56,7 @@ class DistillConfig:
         if self.device not in get_args(Device):
             raise ValueError(f"device must be auto, cpu or cuda, not {self.device!r}")
 
-    def said(self) -> dict[str, Any]:
+    def fingerprint_fields(self) -> dict[str, Any]:
         """Return the settings that affect the result: all but `device`, so a distillation may resume on another."""
         settings = asdict(self)
         del settings["device"]

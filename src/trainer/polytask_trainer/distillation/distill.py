@@ -100,7 +100,7 @@ def distill(
     require_place(output)
     experts = [Path(folder) for folder in experts]
     description, read = read_experts(experts)
-    fingerprint = json.dumps([config.said(), data_fingerprint(description, read)])
+    fingerprint = json.dumps([config.fingerprint_fields(), data_fingerprint(description, read)])
     done = _finished(output, fingerprint)
     if done is not None:
         return done

@@ -79,7 +79,7 @@ def assimilate(
     # The new task's replay is still there in full; what of it is remembered is decided when it is learned.
     lessons = Memory(memory.lessons).with_lessons([lesson]).lessons
     data = teaching_data(description, lessons, encode or TextEncoder().encode)
-    said = json.dumps([config.said(), data.fingerprint, rehearse, meta.get("fingerprint")])
+    said = json.dumps([config.fingerprint_fields(), data.fingerprint, rehearse, meta.get("fingerprint")])
     fingerprint = hashlib.sha256(said.encode()).hexdigest()
     student = Student(taught.actor, taught.goals, in_bf16(expert))
     if has_checkpoint(expert / STUDENT):

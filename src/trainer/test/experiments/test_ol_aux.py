@@ -13,8 +13,8 @@ import torch
 from polytask_policy.description import Pictures
 from polytask_trainer.auxiliary import arm, toy
 from polytask_trainer.auxiliary.hindsight import GoalActor, HindsightReplay
-from polytask_trainer.experiments import ol_aux, ol_aux_works
-from polytask_trainer.experiments.run import Context, Stopped
+from polytask_trainer.experiments.framework.run import Context, Stopped
+from polytask_trainer.experiments.others import ol_aux, ol_aux_stages
 from polytask_trainer.replay.frame_store import FrameStore
 
 
@@ -127,11 +127,11 @@ def test_a_stopped_run_gives_the_same_result(tmp_path: Path) -> None:
 
         return Context(CONFIG, 1, folder, (), lambda _: None, stop)
 
-    whole = ol_aux_works.reach(context("whole"))
+    whole = ol_aux_stages.reach(context("whole"))
     for episodes in (3, 2):
         with pytest.raises(Stopped):
-            ol_aux_works.reach(context("parts", episodes))
-    assert ol_aux_works.reach(context("parts")) == whole
+            ol_aux_stages.reach(context("parts", episodes))
+    assert ol_aux_stages.reach(context("parts")) == whole
     weights = [point["egomotion_weight"] for point in whole["curve"] if "egomotion_weight" in point]
     assert weights[-1] != 1.0
 

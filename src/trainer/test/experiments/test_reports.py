@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from polytask_trainer.common.settings import ConfigError
-from polytask_trainer.experiments import auxdistill, ol_aux, ot_regularised
-from polytask_trainer.experiments.auxdistill_works import curve
-from polytask_trainer.experiments.plan import plan
-from polytask_trainer.experiments.report import select, write_page, write_report
-from polytask_trainer.experiments.results import publish, read_documents
-from polytask_trainer.experiments.scores import Estimate, Scores, estimate
+from polytask_trainer.experiments.framework.curves import spans
+from polytask_trainer.experiments.framework.plan import plan
+from polytask_trainer.experiments.framework.report import select, write_page, write_report
+from polytask_trainer.experiments.framework.results import publish, read_documents
+from polytask_trainer.experiments.framework.scores import Estimate, Scores, estimate
+from polytask_trainer.experiments.others import auxdistill, ol_aux, ot_regularised
+from polytask_trainer.experiments.others.auxdistill_stages import curve
 
 TASKS = ("reach", "drawer-close")
 
@@ -239,6 +240,12 @@ def test_auxdistill_s_curve_by_hand(tmp_path):
     assert first == {"step": 20, "success": {"main": 0.25, "a": None}}
     assert second == {"step": 40, "success": {"main": 1.0, "a": 0.25}}
     assert curve(log, ("main",), restart=2, settling=2) == []
+
+
+def test_a_curve_is_cut_into_spans_of_like_length():
+    assert spans([1, 2, 3, 4, 5, 6, 7], 3) == [[1, 2, 3], [4, 5], [6, 7]]
+    assert spans([1, 2], 3) == [[1], [2]]
+    assert spans([], 3) == []
 
 
 def document(result: dict[str, Any], method: str = "separate", seed: int = 0, **learn: Any) -> dict[str, Any]:

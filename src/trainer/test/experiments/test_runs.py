@@ -1,6 +1,5 @@
 """Runs of experiments: known by what they are, done once, the same after any interruption."""
 
-import hashlib
 import itertools
 import json
 import os
@@ -9,47 +8,40 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from rich.console import Console
-from tiny import SETTINGS
+from toy_runs import two_runs
 
+from polytask_policy.goals import UnknownGoal
 from polytask_trainer.common.settings import ConfigError
-from polytask_trainer.experiments import EXPERIMENTS, polytask
-from polytask_trainer.experiments.conduct import conduct
-from polytask_trainer.experiments.demonstrations import scripted
-from polytask_trainer.experiments.plan import BUDGETS, experiment, plan, with_needs
-from polytask_trainer.experiments.results import read_documents
-from polytask_trainer.experiments.run import Context, Run, Stopped, execute, finished
+from polytask_trainer.experiments import EXPERIMENTS
+from polytask_trainer.experiments.framework.plan import BUDGETS, experiment, plan, with_needs
+from polytask_trainer.experiments.framework.results import read_documents
+from polytask_trainer.experiments.framework.run import Context, Run, Stopped, execute, finished
+from polytask_trainer.experiments.framework.scheduler import schedule
+from polytask_trainer.experiments.polytask import stages
+from polytask_trainer.experiments.polytask.demonstrations import scripted
+from polytask_trainer.experiments.polytask.runs import Experts, distilled_run, learn_settings
 from polytask_trainer.experts.config import learn_config
 from polytask_trainer.jobs.pool import JobEnded
 
-CONDUCT = """
+SCHEDULE = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from test_experiment_runs import two_runs
-from polytask_trainer.experiments.conduct import conduct
+from toy_runs import two_runs
+from polytask_trainer.experiments.framework.scheduler import schedule
 root = Path(sys.argv[1])
-conduct(two_runs(), root, root / "results", Console(stderr=True))
+schedule(two_runs(), root, root / "results", Console(stderr=True))
 """
-LEARN = {**SETTINGS, "steps": 300}
 
 
 def run(**changes: object) -> Run:
     values = {"title": "a run", "target": "m:f", "config": {"a": 1, "b": None, "c": [1, 2]}, "seed": 0, **changes}
     return Run(**values)
-
-
-def two_runs() -> list[Run]:
-    config = {"suite": "tabletop", "task": "drawer-close", "episodes": 2, "learn": LEARN, "demonstrations": 1}
-    expert = Run("expert", f"{polytask.WORKS}:expert", config, 0)
-    return [expert, Run("judged", "test_experiment_runs:judged", {"file": "replay.npz"}, 0, (expert,))]
-
-
-def judged(context: Context) -> dict[str, str]:
-    return {"digest": hashlib.sha256((context.needs[0] / context.config["file"]).read_bytes()).hexdigest()}
 
 
 def lines(root: Path) -> int:
@@ -102,18 +94,16 @@ def test_experts_are_shared_between_experiments():
 
 
 def test_changes_of_parts_keep_the_rest_of_the_part():
-    changed = polytask.learn_settings(polytask.Experts(), "tabletop", "reach", {"matching": {"plan": "nearest"}})
+    changed = learn_settings(Experts(), "tabletop", "reach", {"matching": {"plan": "nearest"}})
     assert changed["matching"]["plan"] == "nearest"
     assert changed["matching"]["epsilon"] == learn_config({}).matching.epsilon
     assert changed["agent"]["gamma"] == 0.96  # config/trainer/tabletop.yaml
 
 
 def test_an_expert_that_sees_has_the_settings_that_are_named_and_not_the_suite_s():
-    experts = polytask.Experts(
-        learn={"tabletop": {"steps": 7}, "pixels-48/reach": {"steps": 9, "pictures": {"stack": 2}}}
-    )
-    blind = polytask.learn_settings(experts, "tabletop", "reach")
-    sees = polytask.learn_settings(experts, "tabletop", "reach", settings="pixels-48")
+    experts = Experts(learn={"tabletop": {"steps": 7}, "pixels-48/reach": {"steps": 9, "pictures": {"stack": 2}}})
+    blind = learn_settings(experts, "tabletop", "reach")
+    sees = learn_settings(experts, "tabletop", "reach", settings="pixels-48")
     assert (blind["steps"], blind["pictures"]) == (7, None)
     assert (sees["steps"], sees["pictures"]["stack"], sees["pictures"]["size"]) == (9, 2, 48)
 
@@ -126,7 +116,7 @@ def test_the_paper_s_students_have_the_paper_s_sizes():
             assert (student["steps"], student["batch"], student["learning_rate"]) == (200_000, 256, 5e-5)
             assert (student["weight_decay"], tuple(student["hidden"])) == (0.0, (1024,) * 4)
     with pytest.raises(ConfigError, match="distill: unknown settings layers"):
-        polytask.distilled([], "tabletop", 0, {"layers": 4})
+        distilled_run([], "tabletop", 0, {"layers": 4})
 
 
 def test_unknown_experiments_are_refused():
@@ -152,6 +142,31 @@ def test_demonstrations_show_what_the_camera_saw():
     assert (pictures[0] != pictures[-1]).any()
     assert (seen.state == blind.state).all()
     assert not blind.images
+
+
+def test_a_policy_is_asked_in_each_way_and_may_refuse(tmp_path):
+    def understood(sentence: str) -> str:
+        if sentence == "what":
+            raise UnknownGoal("means nothing")
+        return sentence
+
+    policy = SimpleNamespace(
+        no_goal=lambda: "nothing",
+        goal_from_task=lambda name: f"task {name}",
+        goal_from_words=understood,
+        description=SimpleNamespace(instructions={"b": ("go", "what")}),
+    )
+    config = {"suite": "tabletop", "tasks": ["a", "b", "c"], "episodes": 2}
+    context = Context(config, 0, tmp_path, [], lambda _: None, lambda: False)
+    goals = {kind: stages._goals(kind, "b", policy, None, context) for kind in ("none", "task", "other", "words")}
+    assert goals == {
+        "none": ["nothing"],
+        "task": ["task b"],
+        "other": ["task a", "task c"],
+        "words": ["go", None],
+    }
+    with pytest.raises(ValueError, match=r"kinds are task, words, .* not 'shouting'"):
+        stages._goals("shouting", "b", policy, None, context)
 
 
 def counting(context: Context) -> dict[str, int]:
@@ -189,17 +204,17 @@ def test_killed_or_stopped_in_the_middle_an_experiment_gives_the_same_json(tmp_p
     for one in two_runs():
         assert execute(one.to_json(), whole, lambda _: None, lambda: False)["finished"]
     torch.set_num_threads(threads)
-    killed = subprocess.Popen([sys.executable, "-c", CONDUCT, str(parts)])
+    killed = subprocess.Popen([sys.executable, "-c", SCHEDULE, str(parts)])
     while lines(parts) < 4:
         assert killed.poll() is None
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     with pytest.raises(JobEnded) as stopped:
-        conduct(two_runs(), parts, parts / "results", console, minutes=0.0)
+        schedule(two_runs(), parts, parts / "results", console, minutes=0.0)
     assert stopped.value.ending.how == "stopped"
     assert not (parts / "results").exists()
-    conduct(two_runs(), parts, parts / "results", console)
-    conduct(two_runs(), whole, whole / "results", console)  # all done: only published
+    schedule(two_runs(), parts, parts / "results", console)
+    schedule(two_runs(), whole, whole / "results", console)  # all done: only published
     assert [path.name for path in (whole / "results").iterdir()] == ["runs.jsonl"]
     assert [one["title"] for one in read_documents(whole / "results")] == ["expert", "judged"]
     assert (parts / "results" / "runs.jsonl").read_bytes() == (whole / "results" / "runs.jsonl").read_bytes()

@@ -8,11 +8,11 @@ from rich.console import Console
 
 from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
 from polytask_trainer.experiments import EXPERIMENTS
-from polytask_trainer.experiments.conduct import conduct
-from polytask_trainer.experiments.plan import plan
-from polytask_trainer.experiments.report import write_report
-from polytask_trainer.experiments.results import read_documents
-from polytask_trainer.experiments.run import execute
+from polytask_trainer.experiments.framework.plan import plan
+from polytask_trainer.experiments.framework.report import write_report
+from polytask_trainer.experiments.framework.results import read_documents
+from polytask_trainer.experiments.framework.run import execute
+from polytask_trainer.experiments.framework.scheduler import schedule
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -36,7 +36,7 @@ def test_smoke_budget(name, root, monkeypatch):
     for run in runs:
         assert execute(run.to_json(), root, lambda _: None, lambda: False)["finished"]
     results = root / "reports" / name
-    conduct(runs, root, results, Console(quiet=True))
+    schedule(runs, root, results, Console(quiet=True))
     assert sorted(one["name"] for one in read_documents(results)) == sorted(run.name for run in runs)
     page = write_report(name, "smoke", results)
     assert f"./polytask experiment {name} --budget smoke" in page

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from polytask_trainer.experiments import transfer
-from polytask_trainer.experiments.plan import plan
-from polytask_trainer.experiments.run import execute
+from polytask_trainer.experiments.framework.plan import plan
+from polytask_trainer.experiments.framework.run import execute
+from polytask_trainer.experiments.polytask import transfer
 
 HELP = {"rounds": [[None, 1]], "good": 5.0, "fade": 1500}
 
@@ -18,7 +18,7 @@ def document(task, begins, seed, successes, matched=()):
     config = {"task": task, "begins": begins, "every": 1000, "episodes": 25, "learn": learn}
     config |= {"help": HELP} if begins == transfer.WARM else {}
     result = {"curve": curve, "trials": [{"by": "reach", "matched": one} for one in matched]}
-    return {"title": f"{task} {begins}", "target": transfer.WORK, "config": config, "seed": seed, "result": result}
+    return {"title": f"{task} {begins}", "target": transfer.TARGET, "config": config, "seed": seed, "result": result}
 
 
 def test_the_report_says_what_was_saved_where_both_arrived():

@@ -13,8 +13,8 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_suites import EMBODIMENTS, make_batch
 from polytask_trainer.common.errors import ResumeError
 from polytask_trainer.common.settings import ConfigError
-from polytask_trainer.experiments.ot_regularised import joined
-from polytask_trainer.experiments.scores import Scores
+from polytask_trainer.experiments.framework.scores import Scores
+from polytask_trainer.experiments.others.ot_regularised import joined
 from polytask_trainer.experts.spec import describe
 from polytask_trainer.ot_regularised.collect import Memory, play
 from polytask_trainer.ot_regularised.config import SacConfig, TasksConfig, TransportConfig, tasks_config

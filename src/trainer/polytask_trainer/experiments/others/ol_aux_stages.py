@@ -21,8 +21,8 @@ from polytask_trainer.auxiliary import arm, toy
 from polytask_trainer.auxiliary.hindsight import GoalActor, HindsightReplay
 from polytask_trainer.common.progress import Counters
 from polytask_trainer.common.settings import read_settings
-from polytask_trainer.experiments.run import Context, Stopped
-from polytask_trainer.experiments.works import starts
+from polytask_trainer.experiments.framework.run import Context, Stopped
+from polytask_trainer.experiments.polytask.stages import starts
 from polytask_trainer.experts.checkpoint import load_training, save_training
 from polytask_trainer.replay.frame_store import FrameStore
 from polytask_trainer.rollouts.evaluate import training_seed
@@ -46,7 +46,7 @@ def reach(context: Context) -> dict[str, Any]:
     agent, replay = begin(config, context.seed, context.folder)
     curve_file, identity = context.folder / "curve.json", json.dumps([dict(config), context.seed], sort_keys=True)
     state = context.folder / "training"
-    counters = load_training(state, agent, replay, None, identity) or Counters()  # type: ignore[arg-type]
+    counters = load_training(state, agent, replay, None, identity) or Counters()
     curve: list[dict[str, Any]] = json.loads(curve_file.read_text()) if counters.step else []
     logs: list[Mapping[str, float]] = []
     while counters.step < config["steps"]:
@@ -67,7 +67,7 @@ def reach(context: Context) -> dict[str, Any]:
             curve.append({"step": counters.step, "success": success, **means})
             logs = []
             write_atomically(curve_file, json.dumps(curve).encode())
-            save_training(state, agent, replay, None, counters, identity)  # type: ignore[arg-type]
+            save_training(state, agent, replay, None, counters, identity)
             context.progress(counters.step, config["steps"], f"success {success:.2f}")
     return {"steps": counters.step, "updates": counters.updates, "curve": curve}
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from polytask_robot_io.config_files import config_files
 from polytask_trainer.auxdistill.config import AuxDistillConfig, load_auxdistill_config
-from polytask_trainer.experiments.report import Figure, Report, select, table
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Scores, score_table, verdict
+from polytask_trainer.experiments.framework.report import Figure, Report, select, table
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Scores, score_table, verdict
 
-WORK = "polytask_trainer.experiments.auxdistill_works:learned"
+TARGET = "polytask_trainer.experiments.others.auxdistill_stages:learned"
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "oracle": {},
@@ -84,7 +84,7 @@ def run(settings: Settings, seed: int, title: str, changes: Mapping[str, Any]) -
         "episodes": settings.episodes,
         "parts": dict(settings.parts),
     }
-    return Run(f"auxdistill {title}", WORK, config, seed, defaults={"learn": defaults})
+    return Run(f"auxdistill {title}", TARGET, config, seed, defaults={"learn": defaults})
 
 
 def report(documents: Sequence[Document]) -> Report:

@@ -22,12 +22,12 @@ from polytask_trainer.agents.pixel_config import PictureConfig
 from polytask_trainer.auxiliary import arm
 from polytask_trainer.auxiliary.config import LOSSES, AuxiliaryConfig
 from polytask_trainer.common.settings import read_settings
-from polytask_trainer.experiments.report import Figure, Report, select, table
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Scores, verdict
+from polytask_trainer.experiments.framework.report import Figure, Report, select, table
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Scores, verdict
 
-WORKS = "polytask_trainer.experiments.ol_aux_works"
+STAGES = "polytask_trainer.experiments.others.ol_aux_stages"
 WANTED = 0.8
 METHODS: Mapping[str, Mapping[str, Any] | None] = MappingProxyType(
     {
@@ -76,7 +76,7 @@ class Settings:
 
 def runs(settings: Settings, seed: int) -> list[Run]:
     """The toy problem, which has no chance in it, once; the arm with each method."""
-    toy = [Run("toy", f"{WORKS}:toy_problem", {"steps": settings.toy_steps}, seed)] if seed == 0 else []
+    toy = [Run("toy", f"{STAGES}:toy_problem", {"steps": settings.toy_steps}, seed)] if seed == 0 else []
     sizes = {
         name: getattr(settings, name)
         for name in ("steps", "every", "episodes", "seed_episodes", "seed_noise", "updates_per_step")
@@ -92,7 +92,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     for method in settings.methods:
         pictures = read_settings(PictureConfig, {**settings.pictures, "auxiliary": METHODS[method]}, "pictures")
         config = {**sizes, "method": method, "agent": agent, "pictures": dataclasses.asdict(pictures)}
-        found.append(Run(f"arm {method}", f"{WORKS}:reach", config, seed, defaults=defaults))
+        found.append(Run(f"arm {method}", f"{STAGES}:reach", config, seed, defaults=defaults))
     return [*toy, *found]
 
 

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from polytask_trainer.experiments import multitask, polytask
-from polytask_trainer.experiments.plan import read_budget
-from polytask_trainer.experiments.report import Figure, Report, select, table
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import bars, score_table, verdict
+from polytask_trainer.experiments.framework.plan import read_budget
+from polytask_trainer.experiments.framework.report import Figure, Report, select, table
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import bars, score_table, verdict
+from polytask_trainer.experiments.polytask import multitask
+from polytask_trainer.experiments.polytask.runs import asked_run
 
 KINDS = {"task": "name", "words": "words", "expert_image": "picture"}
 COLUMNS = {
@@ -46,7 +47,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     for suite, kinds in settings.kinds.items():
         policy = multitask.policy(of, suite, seed)
         for asked in (multitask.KINDS, kinds):
-            found.append(polytask.asked(policy, suite, of.tasks[suite], asked, of.episodes))
+            found.append(asked_run(policy, suite, of.tasks[suite], asked, of.episodes))
     return found
 
 

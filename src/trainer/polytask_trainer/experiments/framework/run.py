@@ -18,6 +18,7 @@ from typing import Any
 
 from polytask_policy.checkpoint import write_atomically
 from polytask_trainer.common.settings import ConfigError
+from polytask_trainer.experiments import FORMER_MODULES
 
 PACKAGES = (
     "polytask_trainer",
@@ -66,7 +67,9 @@ class Run:
     def digest(self) -> str:
         """Equal for runs that do the same, also in different experiments."""
         settings = _beyond(_plain(self.config), _plain(self.defaults))
-        text = json.dumps([self.target, settings, self.seed, [need.digest for need in self.needs]], sort_keys=True)
+        module, function = self.target.split(":")
+        target = f"{FORMER_MODULES.get(module, module)}:{function}"
+        text = json.dumps([target, settings, self.seed, [need.digest for need in self.needs]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 
 from polytask_policy.checkpoint import write_atomically
 from polytask_trainer.common.settings import ConfigError
-from polytask_trainer.experiments.run import slug
+from polytask_trainer.experiments.framework.run import slug
 
 RUNS = "runs.jsonl"
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from polytask_trainer.experiments.report import Figure, Report, select
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Estimate, Scores, score_table, verdict
-from polytask_trainer.experiments.sequences import final, sequence
+from polytask_trainer.experiments.framework.report import Figure, Report, select
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Estimate, Scores, score_table, verdict
+from polytask_trainer.experiments.polytask.task_sequence import final, sequence
 
 LEAST, AT = 0.9, "10 %"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from polytask_trainer.experiments.results import Document, publish
-from polytask_trainer.experiments.run import DOCUMENT, Run, execute, finished
+from polytask_trainer.experiments.framework.results import Document, publish
+from polytask_trainer.experiments.framework.run import DOCUMENT, Run, execute, finished
 from polytask_trainer.jobs.pool import run_jobs
 from polytask_trainer.jobs.spec import CallJob
 
 EXECUTE = f"{execute.__module__}:{execute.__name__}"
 
 
-def conduct(
+def schedule(
     runs: Sequence[Run],
     root: Path,
     results: Path,

@@ -10,15 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.plan import read_budget
-from polytask_trainer.experiments.report import Figure, Report, select, table
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Scores, estimate
+from polytask_trainer.experiments.framework.plan import read_budget
+from polytask_trainer.experiments.framework.report import Figure, Report, select, table
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Scores, estimate
+from polytask_trainer.experiments.polytask.runs import (
+    Experts,
+    distilled_run,
+    expert_run,
+    learn_defaults,
+    learn_settings,
+)
 from polytask_trainer.lifelong.warm_start import FADE, GOOD, ROUNDS
 
-WORK = "polytask_trainer.experiments.transfer_works:learned"
+TARGET = "polytask_trainer.experiments.polytask.transfer_stages:learned"
 WANTED = 0.8
 COLD, WARM = "nothing", "the others' policy"
 
@@ -55,13 +61,13 @@ class Settings:
 def runs(settings: Settings, seed: int) -> list[Run]:
     """Each task from nothing, then from the policy of the others."""
     found = []
-    budget: polytask.Experts = read_budget("experts", settings.experts, polytask.Experts)
+    budget: Experts = read_budget("experts", settings.experts, Experts)
     # Pictures of results are not needed.
     changes = {"steps": settings.steps, "goal_pictures": 1, "goal_rollouts": 1}
     for task in settings.learned:
-        learn = polytask.learn_settings(budget, settings.suite, task, changes)
-        others = [polytask.expert(settings.experts, settings.suite, o, seed) for o in settings.tasks if o != task]
-        policy = polytask.distilled(others, settings.suite, seed, settings.distill)
+        learn = learn_settings(budget, settings.suite, task, changes)
+        others = [expert_run(settings.experts, settings.suite, o, seed) for o in settings.tasks if o != task]
+        policy = distilled_run(others, settings.suite, seed, settings.distill)
         policy = dataclasses.replace(policy, title=f"{policy.title} without {task}")
         for begins, needs in ((COLD, ()), (WARM, (policy,))):
             config = {
@@ -76,7 +82,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
                 "help": {"rounds": ROUNDS, "good": GOOD, "fade": FADE} if needs else None,
             }
             title = f"transfer {settings.suite} {task} from {begins}"
-            found.append(Run(title, WORK, config, seed, needs, polytask.learn_defaults(learn)))
+            found.append(Run(title, TARGET, config, seed, needs, learn_defaults(learn)))
     return found
 
 

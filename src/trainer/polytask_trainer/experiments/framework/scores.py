@@ -109,7 +109,8 @@ def estimate(scores: NDArray[np.float64], statistic: Statistic) -> Estimate | No
 
 @contextlib.contextmanager
 def _drawn_alike() -> Iterator[None]:
-    """NumPy's global generator from a seed, which rliable draws with whatever it is given; as before afterwards."""
+    """NumPy's global generator from a seed; as before afterwards."""
+    # rliable 1.2.0 (the newest) passes its random_state on to arch, but draws with np.random.choice.
     state = np.random.get_state()
     np.random.seed(0)
     try:
@@ -126,7 +127,7 @@ def share(values: Iterable[float]) -> str:
 
 def score_table(scores: Scores, columns: Mapping[str, str]) -> str:
     """A row for each task, then the mean with its interval; ``columns``: title by what."""
-    from polytask_trainer.experiments.report import table
+    from polytask_trainer.experiments.framework.report import table
 
     rows = [[task, *(share(scores.of(what, task)) for what in columns)] for task in scores.tasks()]
     means = [scores.mean(what) for what in columns]

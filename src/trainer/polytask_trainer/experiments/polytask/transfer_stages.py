@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from polytask_trainer.experiments.run import Context, Stopped
+from polytask_trainer.experiments.framework.run import Context, Stopped
 from polytask_trainer.experts.config import learn_config
 from polytask_trainer.experts.learn import learn_expert
 from polytask_trainer.experts.spec import describe
@@ -17,7 +17,7 @@ from polytask_trainer.lifelong.warm_start import START
 def learned(context: Context) -> dict[str, Any]:
     """Learn an expert, with the needed policy's help or from nothing; success on fresh starts now and then."""
     from polytask_suites import make_env
-    from polytask_trainer.experiments.demonstrations import demonstrations
+    from polytask_trainer.experiments.polytask.demonstrations import demonstrations
 
     config = context.config
     suite, task = config["suite"], config["task"]
@@ -71,7 +71,7 @@ def judge(context: Context, description: Any) -> float:
     from polytask_policy.networks import Actor
     from polytask_suites import make_env
     from polytask_trainer.common.optimizer_state import under
-    from polytask_trainer.experiments import works
+    from polytask_trainer.experiments.polytask import stages
 
     config = context.config
     actor = Actor(
@@ -80,7 +80,7 @@ def judge(context: Context, description: Any) -> float:
     actor.load_state_dict(under(load_checkpoint(context.folder / "training")[0], "average"))
     env = make_env(config["suite"], config["task"])
     try:
-        seeds = works.starts(context.seed, config["episodes"])
-        return works.judge(ExpertPolicy(actor, description), env, seeds).rate
+        seeds = stages.starts(context.seed, config["episodes"])
+        return stages.judge(ExpertPolicy(actor, description), env, seeds).rate
     finally:
         env.close()

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from polytask_trainer.experiments.report import Figure, Report, select, table
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Scores, score_table, verdict
-from polytask_trainer.experiments.sequences import VARIANTS, final, own, sequence
+from polytask_trainer.experiments.framework.report import Figure, Report, select, table
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Scores, score_table, verdict
+from polytask_trainer.experiments.polytask.task_sequence import VARIANTS, final, own, sequence
 
 LEAST = 0.9
 

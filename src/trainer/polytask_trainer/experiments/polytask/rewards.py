@@ -8,12 +8,12 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.multitask import sizes
-from polytask_trainer.experiments.report import Figure, Report, select
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Scores, bars, score_table
+from polytask_trainer.experiments.framework.report import Figure, Report, select
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Scores, bars, score_table
+from polytask_trainer.experiments.polytask.multitask import sizes
+from polytask_trainer.experiments.polytask.runs import clones_run, expert_run
 from polytask_trainer.rewards.matching import MatchingConfig
 
 # The paper matches its encoder's features (here there is none), and its code has an epsilon of 0.01 (here 0.02).
@@ -73,12 +73,12 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     found = []
     for suite, tasks in settings.tasks.items():
         for task in tasks:
-            found.append(polytask.clones(settings.experts, suite, task, seed, (1, 5)))
+            found.append(clones_run(settings.experts, suite, task, seed, (1, 5)))
             for variant in settings.variants:
-                found.append(polytask.expert(settings.experts, suite, task, seed, VARIANTS[variant], variant))
+                found.append(expert_run(settings.experts, suite, task, seed, VARIANTS[variant], variant))
     for variant, tasks in settings.ablations.items():
         for task in tasks:
-            found.append(polytask.expert(settings.experts, "tabletop", task, seed, VARIANTS[variant], variant))
+            found.append(expert_run(settings.experts, "tabletop", task, seed, VARIANTS[variant], variant))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from polytask_robot_io.config_files import config_files
 from polytask_trainer.common.settings import ConfigError, read_settings, read_yaml
 from polytask_trainer.experiments import EXPERIMENTS
-from polytask_trainer.experiments.run import Run
+from polytask_trainer.experiments.framework.run import Run
 
 BUDGETS = ("smoke", "cpu", "paper")
 
@@ -19,7 +19,7 @@ def experiment(name: str) -> Any:
     """The module of an experiment. Raises ConfigError for an unknown one."""
     if name not in EXPERIMENTS:
         raise ConfigError(f"there is no experiment '{name}'; there are: {', '.join(EXPERIMENTS)}")
-    return importlib.import_module(f"polytask_trainer.experiments.{name}")
+    return importlib.import_module(f"polytask_trainer.experiments.{EXPERIMENTS[name]}")
 
 
 def read_budget(name: str, budget: str, kind: type[Any]) -> Any:

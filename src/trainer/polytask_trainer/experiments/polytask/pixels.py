@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from polytask_trainer.experiments import goal_kinds, multitask, polytask
-from polytask_trainer.experiments.report import Figure, Report, select
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import bars, score_table, verdict
+from polytask_trainer.experiments.framework.report import Figure, Report, select
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import bars, score_table, verdict
+from polytask_trainer.experiments.polytask import goal_kinds, multitask
+from polytask_trainer.experiments.polytask.runs import asked_run, clones_run, distilled_run, expert_run
 
 COLUMNS = {"bc1": "BC-1", "expert": "expert", **goal_kinds.COLUMNS}
 
@@ -39,13 +40,13 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     """Clone and expert of every task, then each suite's policy."""
     found, sees = [], settings.settings
     for suite, tasks in settings.tasks.items():
-        experts = [polytask.expert(settings.experts, suite, task, seed, settings=sees) for task in tasks]
-        policy = polytask.distilled(experts, suite, seed, settings.distill)
+        experts = [expert_run(settings.experts, suite, task, seed, settings=sees) for task in tasks]
+        policy = distilled_run(experts, suite, seed, settings.distill)
         kinds = (*multitask.KINDS, *settings.kinds[suite])
         found += experts
-        found += [polytask.clones(settings.experts, suite, task, seed, (1,), settings=sees) for task in tasks]
+        found += [clones_run(settings.experts, suite, task, seed, (1,), settings=sees) for task in tasks]
         # A run for each way of asking, so that they go on side by side: most of the time is drawing pictures.
-        found += [polytask.asked(policy, suite, tasks, (kind,), settings.episodes) for kind in kinds]
+        found += [asked_run(policy, suite, tasks, (kind,), settings.episodes) for kind in kinds]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Several tasks learned at once, on mazes and on suites with continuous actions; called with a Context."""
+"""Stages of ``ot_regularised``: several tasks learned at once, on mazes and suites with continuous actions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from polytask_trainer.experiments.run import Context, Stopped
+from polytask_trainer.experiments.framework.run import Context, Stopped
 from polytask_trainer.ot_regularised.config import tasks_config
 from polytask_trainer.ot_regularised.learn import TasksLearner, learn_tasks
 from polytask_trainer.ot_regularised.suites import make_learner

@@ -12,11 +12,11 @@ import pytest
 
 from polytask_trainer.common.settings import ConfigError
 from polytask_trainer.experiments import EXPERIMENTS
-from polytask_trainer.experiments.plan import plan
-from polytask_trainer.experiments.report import planned
-from polytask_trainer.experiments.results import publish, read_documents
+from polytask_trainer.experiments.framework.plan import plan
+from polytask_trainer.experiments.framework.report import planned
+from polytask_trainer.experiments.framework.results import publish, read_documents
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 RESULTS = ROOT / "docs" / "results"
 PUBLISHED = sorted(path.parent for path in RESULTS.glob("experiments/*/*/runs.jsonl"))
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_trainer.experiments.report import Figure, Report, select, table
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Estimate, Scores, verdict
+from polytask_trainer.experiments.framework.report import Figure, Report, select, table
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Estimate, Scores, verdict
 from polytask_trainer.ot_regularised.config import TasksConfig, tasks_config
 
 OURS, DISTRAL, ALONE = "ot_regularised", "distral", "separate"
@@ -68,7 +68,7 @@ def _run(
     learn = dataclasses.asdict(tasks_config(said))
     del learn["seed"]  # the run's own
     defaults = {"learn": dataclasses.asdict(TasksConfig())}
-    where = f"polytask_trainer.experiments.ot_works:{function}"
+    where = f"polytask_trainer.experiments.others.ot_regularised_stages:{function}"
     return Run(title, where, {**what, "method": method, "learn": learn}, seed, defaults=defaults)
 
 

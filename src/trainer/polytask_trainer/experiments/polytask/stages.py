@@ -6,15 +6,23 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
 from polytask_trainer.common.progress import LOG
-from polytask_trainer.experiments.demonstrations import demonstrations, result_pictures, script_of
-from polytask_trainer.experiments.run import DOCUMENT, Context, Stopped
+from polytask_trainer.experiments.framework.curves import read_log, spans
+from polytask_trainer.experiments.framework.run import DOCUMENT, Context, Stopped
+from polytask_trainer.experiments.polytask.demonstrations import demonstrations, result_pictures, script_of
 from polytask_trainer.rollouts.evaluate import Evaluation, Policy, evaluate, evaluation_seeds, in_episode
+
+if TYPE_CHECKING:
+    from polytask_policy.goals import Goal
+    from polytask_policy.unified import UnifiedPolicy
+
+Env = gymnasium.Env[Any, Any]
+Request = TypeVar("Request")
 
 STARTS_PER_SEED = 10_000
 PICTURE_STARTS = 5_000
@@ -27,14 +35,9 @@ def starts(seed: int, episodes: int) -> range:
     return evaluation_seeds(episodes, seed * STARTS_PER_SEED)
 
 
-def judge(policy: Any, env: Any, seeds: Sequence[int], goal: Any = None) -> Evaluation:
+def judge(policy: Any, env: Env, seeds: Sequence[int], goal: Goal | None = None) -> Evaluation:
     """Episodes of an expert, or of a unified policy with a ``goal``; one that sees is shown the camera."""
-    asked = () if goal is None else (goal,)
-
-    def act(state: NDArray[np.float32], *seen: NDArray[np.uint8]) -> NDArray[np.float32]:
-        action: NDArray[np.float32] = policy.act(state, *asked, *seen)
-        return action
-
+    act = policy.act if goal is None else lambda state, *images: policy.act(state, goal, *images)
     return Evaluation.joined([evaluate(in_episode(act, policy.description, env), env, [seed]) for seed in seeds])
 
 
@@ -76,15 +79,13 @@ def expert(context: Context) -> dict[str, Any]:
 
 def curve(path: Path) -> list[dict[str, float]]:
     """The training log in at most 24 points: the step, and means over the episodes up to it."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    parts = np.array_split(np.arange(len(rows)), min(CURVE_POINTS, len(rows)))
     return [
         {
-            "step": rows[part[-1]]["step"],
-            "episode_reward": round(float(np.mean([rows[i]["episode_reward"] for i in part])), 4),
-            "success": round(float(np.mean([rows[i]["success"] for i in part])), 4),
+            "step": span[-1]["step"],
+            "episode_reward": round(float(np.mean([row["episode_reward"] for row in span])), 4),
+            "success": round(float(np.mean([row["success"] for row in span])), 4),
         }
-        for part in parts
+        for span in spans(read_log(path), CURVE_POINTS)
     ]
 
 
@@ -155,60 +156,62 @@ def asked(context: Context) -> dict[str, Any]:
         try:
             for kind in config["kinds"]:
                 context.progress(sum(map(len, results.values())), total, f"{task}, asked by {kind}")
-                made = context.piece(f"{task}/{kind}", lambda: ask(policy, env, kind, task, context))  # noqa: B023
-                results.setdefault(kind, {})[task] = made
+                measure = partial(_asked_by, kind, task, policy, env, context)
+                results.setdefault(kind, {})[task] = context.piece(f"{task}/{kind}", measure)
         finally:
             env.close()
     return {"evaluations": results}
 
 
-def ask(policy: Any, env: Any, kind: str, task: str, context: Context) -> dict[str, Any]:
-    """Figures of ``policy`` on ``task`` asked by ``kind``, with the number of episodes whose goal was refused."""
-    goals = [_encoded(goal) for goal in _goals(policy, env, kind, task, context)]
-    seeds = starts(context.seed, context.config["episodes"])
-    parts, refused = [], 0
-    for index, seed in enumerate(seeds):
+def _asked_by(kind: str, task: str, policy: UnifiedPolicy, env: Env, context: Context) -> dict[str, Any]:
+    """Figures of ``policy`` on ``task``, its goals put in turn, and the number of episodes whose goal was refused."""
+    goals = _goals(kind, task, policy, env, context)
+    evaluations, refused = [], 0
+    for index, seed in enumerate(starts(context.seed, context.config["episodes"])):
         if context.should_stop():
             raise Stopped
         goal = goals[index % len(goals)] if goals else None
         if goal is None:
             refused += 1
-            parts.append(Evaluation((seed,), (False,), (0,), (0.0,)))
+            evaluations.append(Evaluation((seed,), (False,), (0,), (0.0,)))
         else:
-            parts.append(judge(policy, env, [seed], goal))
-    return {**figures(Evaluation.joined(parts)), "refused": refused}
+            evaluations.append(judge(policy, env, [seed], goal))
+    return {**figures(Evaluation.joined(evaluations)), "refused": refused}
 
 
-def _encoded(make: Callable[[], Any]) -> Any:
-    from polytask_policy.goals import UnknownGoal
-
-    try:
-        return make()
-    except UnknownGoal:
-        return None
-
-
-def _goals(policy: Any, env: Any, kind: str, task: str, context: Context) -> list[Callable[[], Any]]:
-    """Ways to make the goals that are put in turn."""
-    suite, tasks = context.config["suite"], context.config["tasks"]
+def _goals(kind: str, task: str, policy: UnifiedPolicy, env: Env, context: Context) -> list[Goal | None]:
+    """Goals of a kind for ``task``; None for one that the policy refuses."""
+    suite, tasks, episodes = (context.config[name] for name in ("suite", "tasks", "episodes"))
     if kind == "none":
-        return [policy.no_goal]
+        return [policy.no_goal()]
     if kind == "task":
-        return [lambda: policy.goal_from_task(task)]
+        return _encoded(policy.goal_from_task, [task])
     if kind == "other":
-        return [lambda other=other: policy.goal_from_task(other) for other in tasks if other != task]  # type: ignore[misc]
-    if kind in ("words", "heldout"):
-        lines = policy.description.instructions[task] if kind == "words" else heldout(suite)[task]
-        return [lambda line=line: policy.goal_from_words(line) for line in lines]  # type: ignore[misc]
+        return _encoded(policy.goal_from_task, [other for other in tasks if other != task])
+    if kind == "words":
+        return _encoded(policy.goal_from_words, policy.description.instructions[task])
+    if kind == "heldout":
+        return _encoded(policy.goal_from_words, heldout(suite)[task])
     if kind in ("image", "expert_image"):
         first = starts(context.seed, 1)[0] + PICTURE_STARTS + 100 * tasks.index(task)
         shown_by = script_of(suite, task) if kind == "image" else _expert_of(context.needs[0], task, env)
-        pictures: list[NDArray[np.uint8]] = result_pictures(env, shown_by, context.config["episodes"], first)
-        return [lambda picture=picture: policy.goal_from_image(picture) for picture in pictures]  # type: ignore[misc]
+        return _encoded(policy.goal_from_image, result_pictures(env, shown_by, episodes, first))
     raise ValueError(f"kinds are task, words, heldout, image, expert_image, none and other, not {kind!r}")
 
 
-def _expert_of(distilled: Path, task: str, env: Any) -> Callable[[], Policy]:
+def _encoded(encode: Callable[[Request], Goal], requests: Sequence[Request]) -> list[Goal | None]:
+    from polytask_policy.goals import UnknownGoal
+
+    goals: list[Goal | None] = []
+    for request in requests:
+        try:
+            goals.append(encode(request))
+        except UnknownGoal:
+            goals.append(None)
+    return goals
+
+
+def _expert_of(distilled: Path, task: str, env: Env) -> Callable[[], Policy]:
     """Gives, anew for each episode, the expert of ``task`` from which the policy in that run's folder was distilled."""
     from polytask_policy.expert import ExpertPolicy
 

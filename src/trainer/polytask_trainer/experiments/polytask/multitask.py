@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.report import Figure, Report, select
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Scores, bars, score_table, verdict
+from polytask_trainer.experiments.framework.report import Figure, Report, select
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Scores, bars, score_table, verdict
+from polytask_trainer.experiments.polytask.runs import asked_run, clones_run, distilled_run, expert_run
 
 CLONED = (1, 5)
 KINDS = ("task", "none", "other")
@@ -46,16 +46,16 @@ def runs(settings: Settings, seed: int) -> list[Run]:
     found = []
     for suite, tasks in settings.tasks.items():
         for task in tasks:
-            found.append(polytask.expert(settings.experts, suite, task, seed))
-            found.append(polytask.clones(settings.experts, suite, task, seed, CLONED))
-        found.append(polytask.asked(policy(settings, suite, seed), suite, tasks, KINDS, settings.episodes))
+            found.append(expert_run(settings.experts, suite, task, seed))
+            found.append(clones_run(settings.experts, suite, task, seed, CLONED))
+        found.append(asked_run(policy(settings, suite, seed), suite, tasks, KINDS, settings.episodes))
     return found
 
 
 def policy(settings: Settings, suite: str, seed: int) -> Run:
     """The policy distilled from the experts of a suite's tasks."""
-    experts = [polytask.expert(settings.experts, suite, task, seed) for task in settings.tasks[suite]]
-    return polytask.distilled(experts, suite, seed, settings.distill)
+    experts = [expert_run(settings.experts, suite, task, seed) for task in settings.tasks[suite]]
+    return distilled_run(experts, suite, seed, settings.distill)
 
 
 def scores_of(documents: Sequence[Document], suite: str) -> Scores:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from polytask_trainer.common.settings import read_settings
-from polytask_trainer.experiments.run import Context, Stopped
+from polytask_trainer.experiments.framework.curves import read_log, spans
+from polytask_trainer.experiments.framework.run import Context, Stopped
 
 POINTS = 30
 """Of a learning curve."""
@@ -28,7 +26,7 @@ def learned(context: Context) -> dict[str, Any]:
     from polytask_trainer.auxdistill.learn import learn_auxdistill
     from polytask_trainer.auxdistill.state import load_policy
     from polytask_trainer.common.progress import LOG
-    from polytask_trainer.experiments.works import starts
+    from polytask_trainer.experiments.polytask.stages import starts
 
     config = context.config
     learn: AuxDistillConfig = read_settings(AuxDistillConfig, config["learn"], "learn")
@@ -59,15 +57,14 @@ def curve(log: Path, tasks: tuple[str, ...], restart: int, settling: int) -> lis
     The first ``settling`` updates after each ``restart`` are left out: there only short episodes have ended yet, which
     are the successful ones.
     """
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    lines = [line for update, line in enumerate(lines) if update % restart >= settling]
+    settled = [row for update, row in enumerate(read_log(log)) if update % restart >= settling]
     points = []
-    for part in np.array_split(np.arange(len(lines)), min(POINTS, len(lines))) if lines else ():
+    for span in spans(settled, POINTS):
         counts = {task: [0, 0] for task in tasks}
-        for line in (lines[index] for index in part):
-            for task, (ended, succeeded, _) in line["ended"].items():
+        for row in span:
+            for task, (ended, succeeded, _) in row["ended"].items():
                 counts[task][0] += ended
                 counts[task][1] += succeeded
         rates = {task: round(done / ended, 4) if ended else None for task, (ended, done) in counts.items()}
-        points.append({"step": lines[part[-1]]["step"], "success": rates})
+        points.append({"step": span[-1]["step"], "success": rates})
     return points

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from polytask_policy.checkpoint import write_atomically
 from polytask_trainer.common.settings import ConfigError
-from polytask_trainer.experiments.plan import experiment, plan
-from polytask_trainer.experiments.results import Document, read_documents
+from polytask_trainer.experiments.framework.plan import experiment, plan
+from polytask_trainer.experiments.framework.results import Document, read_documents
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

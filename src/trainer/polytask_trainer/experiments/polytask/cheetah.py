@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.report import Figure, Report, select
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import Run
-from polytask_trainer.experiments.scores import Scores, score_table, verdict
+from polytask_trainer.experiments.framework.report import Figure, Report, select
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import Run
+from polytask_trainer.experiments.framework.scores import Scores, score_table, verdict
+from polytask_trainer.experiments.polytask.runs import asked_run, distilled_run, expert_run
 
 SUITE = "dmc"
 HIGHEST = 1000.0
@@ -37,9 +37,9 @@ class Settings:
 
 def runs(settings: Settings, seed: int) -> list[Run]:
     """An expert of each torso without demonstrations, then their policy."""
-    experts = [polytask.expert(settings.experts, SUITE, task, seed, demonstrations=0) for task in settings.tasks]
-    policy = polytask.distilled(experts, SUITE, seed, settings.distill)
-    return [*experts, polytask.asked(policy, SUITE, settings.tasks, ("task", "none"), settings.episodes)]
+    experts = [expert_run(settings.experts, SUITE, task, seed, demonstrations=0) for task in settings.tasks]
+    policy = distilled_run(experts, SUITE, seed, settings.distill)
+    return [*experts, asked_run(policy, SUITE, settings.tasks, ("task", "none"), settings.episodes)]
 
 
 def report(documents: Sequence[Document]) -> Report:

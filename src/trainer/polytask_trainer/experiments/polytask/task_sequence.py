@@ -10,9 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from polytask_trainer.experiments import polytask
-from polytask_trainer.experiments.results import Document
-from polytask_trainer.experiments.run import DOCUMENT, Context, Run, Stopped
+from polytask_trainer.experiments.framework.results import Document
+from polytask_trainer.experiments.framework.run import DOCUMENT, Context, Run, Stopped
+from polytask_trainer.experiments.polytask.runs import expert_run
 
 VARIANTS = {"offline": "offline", "fine-tuning": "plain fine-tuning", "online": "online"}
 """Titles: rehearsal of the memory, none, and learning each further task by RL with the policy itself (appendix D)."""
@@ -37,7 +37,7 @@ def sequence(
     further one, ``distill`` what else differs from DistillConfig; ``last_only``: success is measured after the last
     task, not after every one.
     """
-    experts = tuple(polytask.expert(budget, suite, task, seed) for task in tasks)
+    experts = tuple(expert_run(budget, suite, task, seed) for task in tasks)
     samples = sum(int(expert.config["learn"]["steps"]) for expert in experts)
     config = {
         "suite": suite,
@@ -51,7 +51,7 @@ def sequence(
         "last_only": last_only or None,
     }
     title = f"sequence {suite} {variant} {100 * storage:g} percent" + (" at the end" if last_only else "")
-    return Run(title, "polytask_trainer.experiments.sequences:learned", config, seed, experts)
+    return Run(title, "polytask_trainer.experiments.polytask.task_sequence:learned", config, seed, experts)
 
 
 def learned(context: Context) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def learned(context: Context) -> dict[str, Any]:
 def online(context: Context, policy: Path, expert: Path, number: int) -> Path:
     """Have the policy learn the needed expert's task itself, from what that was shown; gives the run folder."""
     from polytask_suites import make_env
-    from polytask_trainer.experiments.demonstrations import demonstrations
+    from polytask_trainer.experiments.polytask.demonstrations import demonstrations
     from polytask_trainer.experts.config import learn_config
     from polytask_trainer.experts.spec import describe
     from polytask_trainer.lifelong.learn import learn_from
@@ -121,7 +121,7 @@ def judge(context: Context, policy: Path, number: int) -> dict[str, float]:
     """Success, by task, of the policy of stage ``number`` on the tasks that it was taught, asked by name."""
     from polytask_policy.unified import UnifiedPolicy
     from polytask_suites import make_env
-    from polytask_trainer.experiments import works
+    from polytask_trainer.experiments.polytask import stages
 
     config, found = context.config, {}
     loaded = UnifiedPolicy.load(policy)
@@ -130,7 +130,7 @@ def judge(context: Context, policy: Path, number: int) -> dict[str, float]:
         def measure(task: str = task) -> float:
             env, goal = make_env(config["suite"], task), loaded.goal_from_task(task)
             try:
-                return works.judge(loaded, env, works.starts(context.seed, config["episodes"]), goal).rate
+                return stages.judge(loaded, env, stages.starts(context.seed, config["episodes"]), goal).rate
             finally:
                 env.close()
 

@@ -11,11 +11,11 @@ from polytask_suites import load_suite
 from polytask_trainer.agents.pixel_config import PictureConfig
 from polytask_trainer.common.settings import read_settings
 from polytask_trainer.distillation.config import DistillConfig
-from polytask_trainer.experiments.plan import read_budget
-from polytask_trainer.experiments.run import Run
+from polytask_trainer.experiments.framework.plan import read_budget
+from polytask_trainer.experiments.framework.run import Run
 from polytask_trainer.experts.config import LearnConfig, learn_config
 
-WORKS = "polytask_trainer.experiments.works"
+STAGES = "polytask_trainer.experiments.polytask.stages"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def learn_settings(
     return found
 
 
-def expert(
+def expert_run(
     budget: str,
     suite: str,
     task: str,
@@ -77,7 +77,7 @@ def expert(
         "features": None if learn["pictures"] else load_suite(suite).task(task).features,
         "episodes": experts.episodes,
     }
-    return Run(f"{name} {suite} {task}", f"{WORKS}:expert", config, seed, defaults=learn_defaults(learn))
+    return Run(f"{name} {suite} {task}", f"{STAGES}:expert", config, seed, defaults=learn_defaults(learn))
 
 
 def learn_defaults(learn: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def learn_defaults(learn: Mapping[str, Any]) -> dict[str, Any]:
     return {"learn": dataclasses.asdict(LearnConfig(pictures=PictureConfig() if learn["pictures"] else None))}
 
 
-def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int], settings: str = "") -> Run:
+def clones_run(budget: str, suite: str, task: str, seed: int, counts: Sequence[int], settings: str = "") -> Run:
     """Clone from one and from several demonstrations, and judge; ``settings``: see :func:`learn_settings`."""
     experts: Experts = read_budget("experts", budget, Experts)
     learn = learn_settings(experts, suite, task, settings=settings)
@@ -100,18 +100,18 @@ def clones(budget: str, suite: str, task: str, seed: int, counts: Sequence[int],
         },
         "episodes": experts.episodes,
     }
-    return Run(f"clones {suite} {task}", f"{WORKS}:clones", config, seed, defaults=learn_defaults(learn))
+    return Run(f"clones {suite} {task}", f"{STAGES}:clones", config, seed, defaults=learn_defaults(learn))
 
 
-def distilled(experts: Sequence[Run], suite: str, seed: int, settings: Mapping[str, Any]) -> Run:
+def distilled_run(experts: Sequence[Run], suite: str, seed: int, settings: Mapping[str, Any]) -> Run:
     """Distil experts of a suite; ``settings``: what differs from DistillConfig. Raises ConfigError."""
     config = dataclasses.asdict(read_settings(DistillConfig, settings, "distill"))
     del config["seed"]
     defaults = {"distill": dataclasses.asdict(DistillConfig())}
-    return Run(f"distilled {suite}", f"{WORKS}:distilled", {"distill": config}, seed, tuple(experts), defaults)
+    return Run(f"distilled {suite}", f"{STAGES}:distilled", {"distill": config}, seed, tuple(experts), defaults)
 
 
-def asked(policy: Run, suite: str, tasks: Sequence[str], kinds: Sequence[str], episodes: int) -> Run:
+def asked_run(policy: Run, suite: str, tasks: Sequence[str], kinds: Sequence[str], episodes: int) -> Run:
     """Ask a distilled policy in several ways."""
     config = {"suite": suite, "tasks": list(tasks), "kinds": list(kinds), "episodes": episodes}
-    return Run(f"asked {suite} by {' '.join(kinds)}", f"{WORKS}:asked", config, policy.seed, (policy,))
+    return Run(f"asked {suite} by {' '.join(kinds)}", f"{STAGES}:asked", config, policy.seed, (policy,))
