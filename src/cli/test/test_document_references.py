@@ -155,7 +155,7 @@ def test_files_and_modules_that_are_named_exist(path):
         ("see `docs/results.md` and docs/results/README.md", ["docs/results.md"]),
         ("src/trainer/polytask_trainer and src/nowhere/setup.py", ["src/nowhere/setup.py"]),
         ("`config/experiments/NAME.yaml`, `src/*/test`, /etc/config/x.yaml", []),
-        ("``documents.py`` beside ``experiments/run.py``", ["documents.py"]),
+        ("``documents.py`` beside ``framework/run.py``", ["documents.py"]),
         ("polytask_policy.checkpoint, polytask_policy.nothing", ["polytask_policy.nothing"]),
         ("polytask_policy.goals.Limits, polytask_policy.goals.Lost", ["polytask_policy.goals.Lost"]),
         ("polytask_interfaces.action.ExecuteTask, polytask_interfaces.msg.Lost", ["polytask_interfaces.msg.Lost"]),
