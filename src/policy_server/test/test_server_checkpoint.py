@@ -121,7 +121,7 @@ def test_no_goal_of_a_stream_is_lost_or_mixed_while_checkpoints_come_and_go(robo
 
 def test_what_cannot_be_served_is_refused_and_the_old_policy_goes_on(robot, folder):
     save_policy(folder, 0.5)
-    serves(robot, "go")
+    robot.wait_for(lambda: command(robot) == {0.5})  # the one before may show the same tasks
     other = {**TOY, "name": "other", "state": [{**field, "name": f"j{i}"} for i, field in enumerate(TOY["state"])]}
     save_policy(folder, -0.5, state_names=("j0", "j1"), embodiment=other)
     robot.wait_for(lambda: "does not fit 'toy'" in shown(robot, "checkpoints refused last reason"), 30)
