@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from polytask_cli.cli import app
 from polytask_cli.commands import learning
 from polytask_policy.checkpoint import save_checkpoint
-from polytask_trainer.jobs.spec import AssimilateJob, LearnJob
+from polytask_trainer.jobs.spec import AddTaskJob, LearnJob
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def test_offline_the_experts_learn_first_and_are_then_taught_one_after_another(p
     assert result.exit_code == 0, result.output
     learned, *taught = asked
     assert [(job.task, job.policy, job.seed) for job in learned] == [("reach", "", 3), ("peg-blue", "", 3)]
-    assert taught == [[AssimilateJob(str(tmp_path / name), str(policy), seed=3)] for name in ("reach", "peg-blue")]
+    assert taught == [[AddTaskJob(str(tmp_path / name), str(policy), seed=3)] for name in ("reach", "peg-blue")]
 
 
 def test_online_each_task_begins_with_the_policy_that_knows_the_one_before(policy, asked, tmp_path):
     assert invoke("--into", policy, "--variant", "online", "--output", tmp_path).exit_code == 0
-    assert [type(job) for call in asked for job in call] == [LearnJob, AssimilateJob] * 2
+    assert [type(job) for call in asked for job in call] == [LearnJob, AddTaskJob] * 2
     assert all(job.online and job.policy == str(policy) for [job] in asked[::2])
 
 

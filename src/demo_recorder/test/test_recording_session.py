@@ -12,7 +12,7 @@ from rclpy.serialization import serialize_message
 from toy_episodes import PERIOD, START, TYPES, episode_messages, toy
 
 from polytask_demo_recorder.dataset.reader import read_dataset, read_episode
-from polytask_demo_recorder.recording.episode_recording import GRACE, Heard
+from polytask_demo_recorder.recording.episode_recording import GRACE, ReceivedMessage
 from polytask_demo_recorder.recording.request import Request
 from polytask_demo_recorder.recording.session import JUDGE_WAIT, Session
 from polytask_demo_recorder.recording.surroundings import HEARING
@@ -52,7 +52,7 @@ class Bench:
 
     def feed(self, messages: list[tuple[str, int, Any]]) -> None:
         for topic, stamp_ns, message in messages:
-            heard = Heard(topic[1:], stamp_ns, stamp_ns, stamp_ns, serialize_message(message))
+            heard = ReceivedMessage(topic[1:], stamp_ns, stamp_ns, stamp_ns, serialize_message(message))
             if topic == "/episode":
                 self.session.hear_status(heard, message, self.now)
             elif topic == "/command":

@@ -80,7 +80,7 @@ class SuiteEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             raise ValueError(f"an action of {self.called} is {size} finite numbers in [-1, 1], got {action!r}")
         return values
 
-    def _judged(self, success: bool, message: str) -> tuple[bool, dict[str, Any]]:
+    def _with_outcome(self, success: bool, message: str) -> tuple[bool, dict[str, Any]]:
         """Whether the episode is truncated after this step, at its horizon or by a fault, and the step's ``info``."""
         if any(self._simulation()[1].warning[kind].number for kind in _UNSTABLE):
             # MuJoCo has put the scene back to its defaults: nothing that follows belongs to this episode.

@@ -7,7 +7,7 @@ import pytest
 from polytask_suites import load_suite, make_env, scripted_expert
 from polytask_suites.tabletop.control import WIND_UP
 from polytask_suites.tabletop.scene import TABLETOP, physics_model
-from polytask_suites.tabletop.tasks import JUDGES
+from polytask_suites.tabletop.tasks import SUCCESS_PREDICATES
 
 TASKS = tuple(load_suite("tabletop").tasks)
 
@@ -65,7 +65,7 @@ def test_start_states_are_spread_at_rest_and_no_task_is_done():
     for name in ("grasp_velocity.x", "peg_tip_velocity.z", "drawer.speed", "lid.rate", "lid.angle"):
         assert np.abs(starts[:, env.state_names.index(name)]).max() < 1e-6
     for state in starts:
-        assert not any(judge(state)[0] for judge in JUDGES["tabletop"].values())
+        assert not any(judge(state)[0] for judge in SUCCESS_PREDICATES["tabletop"].values())
 
 
 def test_an_idle_arm_leaves_all_where_it_was():

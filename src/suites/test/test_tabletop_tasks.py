@@ -10,7 +10,7 @@ from polytask_suites.tabletop.state import index_of, state_names
 from polytask_suites.tabletop.tasks import HOLD_STEPS
 
 TASKS = tuple(load_suite("tabletop").tasks)
-JUDGES = tasks.JUDGES["tabletop"]
+SUCCESS_PREDICATES = tasks.SUCCESS_PREDICATES["tabletop"]
 INDEX = index_of(state_names(TABLETOP))
 
 
@@ -33,7 +33,9 @@ def test_the_expert_does_its_task_on_fresh_seeds_and_no_other(task):
         length, state = run(env, task, seed)
         lengths.append(length)
         if length:
-            assert {name for name, judge in JUDGES.items() if judge(state)[0]} - {"reach"} == {task} - {"reach"}
+            assert {name for name, judge in SUCCESS_PREDICATES.items() if judge(state)[0]} - {"reach"} == {task} - {
+                "reach"
+            }
     assert sum(length is not None for length in lengths) >= 19, lengths
     assert max(length for length in lengths if length) <= 60
 
@@ -83,7 +85,7 @@ def state_with(**values):
     ],
 )
 def test_predicates_at_their_limits(task, values, done):
-    assert JUDGES[task](state_with(**values))[0] is done
+    assert SUCCESS_PREDICATES[task](state_with(**values))[0] is done
 
 
 def test_success_needs_the_predicate_to_hold_and_may_be_lost_again():
@@ -93,7 +95,7 @@ def test_success_needs_the_predicate_to_hold_and_may_be_lost_again():
     while held < HOLD_STEPS:
         observation, reward, terminated, _, info = env.step(expert(state))
         state = observation["state"]
-        held = held + 1 if JUDGES["drawer-open"](state)[0] else 0
+        held = held + 1 if SUCCESS_PREDICATES["drawer-open"](state)[0] else 0
         assert not terminated
         assert info["success"] is (held >= HOLD_STEPS)
         assert (reward == 1.0) is (held > 0)

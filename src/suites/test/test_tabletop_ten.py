@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from polytask_suites import load_suite, make_env, scripted_expert
-from polytask_suites.tabletop.tasks import JUDGES
+from polytask_suites.tabletop.tasks import SUCCESS_PREDICATES
 
 SUITE = "tabletop_ten"
 TASKS = tuple(load_suite(SUITE).tasks)
@@ -24,7 +24,7 @@ def entry(env, state, name):
 
 
 def done(state):
-    return {name for name, judge in JUDGES[SUITE].items() if judge(state)[0]}
+    return {name for name, judge in SUCCESS_PREDICATES[SUITE].items() if judge(state)[0]}
 
 
 def run(env, task, seed):
@@ -108,7 +108,7 @@ def test_predicates_tell_the_sides_apart(env, task, entries, expected):
     state = env.reset(seed=0)[0]["state"].copy()
     for name, value in entries.items():
         state[env.state_names.index(name)] = value
-    assert JUDGES[SUITE][task](state)[0] is expected
+    assert SUCCESS_PREDICATES[SUITE][task](state)[0] is expected
 
 
 @pytest.mark.parametrize("task", TASKS)

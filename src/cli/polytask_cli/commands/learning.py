@@ -114,7 +114,7 @@ def learn(
     --method, tasks are learned together, from the suite's own reward: `--suite pocket_house --method auxdistill
     rearrange-hard`.
     """
-    from polytask_trainer.jobs.spec import AssimilateJob, LearnJob
+    from polytask_trainer.jobs.spec import AddTaskJob, LearnJob
 
     if method is not Method.polytask:
         if through_topics or into or warm_start or reward is Reward.ot:
@@ -164,7 +164,7 @@ def learn(
         for result in run_all(chosen, parallel).values():
             console.print(f"expert after {result['steps']} steps: {result['output']}", soft_wrap=True)
         for name in names if into else ():
-            run_all({f"teaching {name}": AssimilateJob(str(output / name), str(into), seed=seed)})
+            run_all({f"teaching {name}": AddTaskJob(str(output / name), str(into), seed=seed)})
             console.print(f"{into} knows {name}", soft_wrap=True)
 
 

@@ -15,7 +15,7 @@ GRACE = 0.5
 """Seconds to wait, after the status reported the end, for the last picture."""
 
 
-class Heard(NamedTuple):
+class ReceivedMessage(NamedTuple):
     """One message as it arrived."""
 
     topic: str
@@ -29,7 +29,7 @@ class Heard(NamedTuple):
     data: bytes
 
 
-class Take:
+class EpisodeRecording:
     """One episode from its first observation on. The writer has been told to open it."""
 
     def __init__(self, info: EpisodeInfo, start_ns: int, writer: EpisodeWriter, now: float) -> None:
@@ -50,7 +50,7 @@ class Take:
         self._heard: set[str] = set()
         self._slack_ns = info.embodiment.period_ns // 2
 
-    def hear(self, heard: Heard) -> None:
+    def hear(self, heard: ReceivedMessage) -> None:
         """Record a message if it belongs to this episode."""
         if heard.topic in self._last:
             self._last[heard.topic] = max(self._last[heard.topic], heard.belongs_ns)
@@ -62,7 +62,7 @@ class Take:
         self.messages += 1
         self.drops.observed(heard.topic, heard.stamp_ns)
 
-    def _belongs(self, heard: Heard) -> bool:
+    def _belongs(self, heard: ReceivedMessage) -> bool:
         if heard.belongs_ns <= 0:
             return not self.ending and not self._state_topics.isdisjoint(self._heard)
         if heard.belongs_ns < self._start_ns:

@@ -17,7 +17,7 @@ from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.recording.recovery import Recovery
 from polytask_demo_recorder.recording.request import checked_request
 from polytask_demo_recorder.recording.session import Session
-from polytask_demo_recorder.recording.subscriptions import Hearing
+from polytask_demo_recorder.recording.subscriptions import TopicSubscriptions
 from polytask_demo_recorder.recording.tally import UNUSABLE
 from polytask_demo_recorder.recording.writer import Discarded, EpisodeWriter, Kept
 from polytask_interfaces.action import RecordEpisodes
@@ -67,7 +67,7 @@ class DemoRecorder(Node):
         self._writer.recover(self._dataset)
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
         self._recorded = self._discarded = 0
-        self._hearing = Hearing(self, self._embodiment, cameras, self._refuse)
+        self._hearing = TopicSubscriptions(self, self._embodiment, cameras, self._refuse)
         self._tasks = self.create_client(ListTasks, "list_tasks")
         self._asked = False
         self._sentences: dict[str, tuple[str, ...]] = {}

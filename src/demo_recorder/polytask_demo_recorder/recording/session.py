@@ -10,7 +10,7 @@ from typing import Any
 
 from polytask_demo_recorder.dataset.episode_info import ABORTED, FAULT, SUCCESS, TIME_LIMIT, UNJUDGED, EpisodeInfo
 from polytask_demo_recorder.dataset.folder import task_folder
-from polytask_demo_recorder.recording.episode_recording import Heard, Take
+from polytask_demo_recorder.recording.episode_recording import EpisodeRecording, ReceivedMessage
 from polytask_demo_recorder.recording.request import Request
 from polytask_demo_recorder.recording.surroundings import Surroundings
 from polytask_demo_recorder.recording.tally import Tally
@@ -65,8 +65,8 @@ class Session:
         self.sentences: Mapping[str, tuple[str, ...]] = {}
         """Instructions by task, of the suite; used where the goal gives none."""
         self._judged: bool | None = None
-        self._early: deque[Heard] = deque(maxlen=EARLY)
-        self._take: Take | None = None
+        self._early: deque[ReceivedMessage] = deque(maxlen=EARLY)
+        self._take: EpisodeRecording | None = None
         self._decided = 0
         self._closing = self._closing_messages = 0
         self._last_id = ""
@@ -112,14 +112,14 @@ class Session:
         """Seconds since the current episode began; 0 between episodes."""
         return now - self._take.began if self._take is not None else 0.0
 
-    def hear(self, heard: Heard, now: float) -> None:
+    def hear(self, heard: ReceivedMessage, now: float) -> None:
         """Any message but a status or a command."""
         self._seen_state |= heard.topic in self._state_topics
         if self._take is None and self._judged is False and heard.topic in self._state_topics:
             self._begin(heard.stamp_ns, self._describe(), now)
         self._record(heard, now)
 
-    def hear_command(self, heard: Heard, answers_ns: int, now: float) -> None:
+    def hear_command(self, heard: ReceivedMessage, answers_ns: int, now: float) -> None:
         """A command; ``answers_ns``: stamp of the observation it answers, 0: none."""
         if self._take is not None:
             self._take.drops.answered(answers_ns)
@@ -129,7 +129,7 @@ class Session:
         """A message of a topic that could not even be read."""
         self._refused[topic] = (self._refused.get(topic, (0, ""))[0] + 1, reason)
 
-    def hear_status(self, heard: Heard, status: Any, now: float) -> None:
+    def hear_status(self, heard: ReceivedMessage, status: Any, now: float) -> None:
         """An EpisodeStatus: ends and begins episodes."""
         self._judged = True
         self._surroundings.hear_status(status)
@@ -213,7 +213,7 @@ class Session:
         if self._final is not None or self._decided >= self._request.episodes:
             return
         types = dict(self._topics.values())
-        self._take = Take(info, start_ns, self._writer, now)
+        self._take = EpisodeRecording(info, start_ns, self._writer, now)
         self._refused.clear()
         self._waiting_since = now
         self._writer.open(task_folder(self._request.dataset, info.task), self._take.info, types)
@@ -221,7 +221,7 @@ class Session:
             self._take.hear(heard)
         self._early.clear()
 
-    def _record(self, heard: Heard, now: float) -> None:
+    def _record(self, heard: ReceivedMessage, now: float) -> None:
         if self._take is None:
             self._early.append(heard)
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 
-from polytask_demo_recorder.recording.episode_recording import Heard
+from polytask_demo_recorder.recording.episode_recording import ReceivedMessage
 from polytask_demo_recorder.recording.topics import recorded_topics
 from polytask_interfaces.msg import Command, EpisodeStatus
 from polytask_robot_io.embodiment import Embodiment
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from polytask_demo_recorder.recording.session import Session
 
 
-class Hearing:
+class TopicSubscriptions:
     """Hands messages as they were on the wire to the session, if there is one; what is no message is dropped."""
 
     def __init__(
@@ -103,5 +103,5 @@ class Hearing:
         status = read_message(topic, data, EpisodeStatus)
         session.hear_status(self._heard(topic, header_stamp(topic, data), data), status, time.monotonic())
 
-    def _heard(self, topic: str, stamp_ns: int, data: bytes) -> Heard:
-        return Heard(topic, stamp_ns, stamp_ns, self._now_ns(), data)
+    def _heard(self, topic: str, stamp_ns: int, data: bytes) -> ReceivedMessage:
+        return ReceivedMessage(topic, stamp_ns, stamp_ns, self._now_ns(), data)

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from polytask_demo_recorder.errors import RecordingError
 from polytask_demo_recorder.teleop.keyboard import HELP
 from polytask_demo_recorder.teleop.keyboard_teleop_node import KeyboardDriver
-from polytask_demo_recorder.teleop.recording_client import Conversation, Progress, Recording
+from polytask_demo_recorder.teleop.recording_client import Progress, Recording, RecordingClient
 from polytask_demo_recorder.teleop.terminal import KeyTerminal
 from polytask_interfaces.action import RecordEpisodes
 from polytask_robot_io import ros_environment
@@ -72,7 +72,7 @@ def record(
         stack.callback(rclpy.try_shutdown, context=context)
         node = Node("record_client", namespace=namespace, context=context)
         stack.callback(node.destroy_node)
-        client = Conversation(node, SingleThreadedExecutor(context=context), on_progress or (lambda _: None))
+        client = RecordingClient(node, SingleThreadedExecutor(context=context), on_progress or (lambda _: None))
         client.prepare(Path(output).absolute(), driver)
         if driver == "keyboard":
             terminal = stack.enter_context(KeyTerminal())

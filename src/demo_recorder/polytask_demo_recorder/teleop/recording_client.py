@@ -70,7 +70,7 @@ class Recording:
         return self.outcome == Outcome.SUCCEEDED
 
 
-class Conversation:
+class RecordingClient:
     """The conversation with the recorder and the simulator."""
 
     def __init__(self, node: Node, executor: SingleThreadedExecutor, on_progress: Callable[[Progress], None]) -> None:

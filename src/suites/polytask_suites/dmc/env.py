@@ -89,7 +89,7 @@ class CheetahEnv(SuiteEnv):
         self._steps += 1
         self._return += reward
         enough = self._steps >= self.horizon and self._return >= self._enough
-        truncated, info = self._judged(enough, f"reward so far {self._return:.0f}")
+        truncated, info = self._with_outcome(enough, f"reward so far {self._return:.0f}")
         return self._observe(self._state()), reward, False, truncated, info
 
     def _state(self) -> npt.NDArray[np.float32]:

@@ -92,7 +92,7 @@ class KitchenEnv(SuiteEnv):
         finished = done(state, self._elements)
         self._held = self._held + 1 if finished.all() else 0
         self._steps += 1
-        truncated, info = self._judged(self._held >= HELD, f"{int(finished.sum())} of {len(finished)} done")
+        truncated, info = self._with_outcome(self._held >= HELD, f"{int(finished.sum())} of {len(finished)} done")
         return self._observe(state), float(finished.sum()), False, truncated, info
 
     def _state(self) -> npt.NDArray[np.float32]:

@@ -97,7 +97,7 @@ class MetaWorldEnv(SuiteEnv):
             total += float(reward)
             success = bool(inner["success"])
         self._steps += 1
-        truncated, info = self._judged(success, f"{100 * float(inner['obj_to_target']):.1f} cm from the goal")
+        truncated, info = self._with_outcome(success, f"{100 * float(inner['obj_to_target']):.1f} cm from the goal")
         reward = total / self.config.action_repeat
         return self._observe(state.astype(np.float32)), reward, False, truncated, info
 

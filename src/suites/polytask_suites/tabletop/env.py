@@ -13,7 +13,7 @@ from polytask_suites.tabletop.control import CartesianControl
 from polytask_suites.tabletop.scene import ARM_JOINTS, SCENES, physics_model
 from polytask_suites.tabletop.start import StartState
 from polytask_suites.tabletop.state import StateReader, state_names
-from polytask_suites.tabletop.tasks import HOLD_STEPS, JUDGES
+from polytask_suites.tabletop.tasks import HOLD_STEPS, SUCCESS_PREDICATES
 from polytask_suites.task import SuiteConfig
 
 
@@ -59,7 +59,7 @@ class TabletopEnv(SuiteEnv):
     def _select(self, task: str) -> None:
         self.task = self.config.task(task).name
         self.horizon = self.tasks[task].horizon
-        self._judge = JUDGES[self.suite][task]
+        self._predicate = SUCCESS_PREDICATES[self.suite][task]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -71,7 +71,7 @@ class TabletopEnv(SuiteEnv):
         self._start.apply(self.np_random)
         self._steps = self._held = 0
         state = self._reader.read()
-        return self._observe(state), {"success": False, "message": self._judge(state)[2]}
+        return self._observe(state), {"success": False, "message": self._predicate(state)[2]}
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Advances one control step (times the action repeat). Raises ValueError on a wrong or non-finite action."""
@@ -80,10 +80,10 @@ class TabletopEnv(SuiteEnv):
             self._control.command(values, self.data.site_xpos[self._grasp])
             mujoco.mj_step(self._model, self.data, nstep=self._substeps)
             state = self._reader.read()
-            done, reward, message = self._judge(state)
+            done, reward, message = self._predicate(state)
             self._held = self._held + 1 if done else 0
         self._steps += 1
-        truncated, info = self._judged(self._held >= HOLD_STEPS, message)
+        truncated, info = self._with_outcome(self._held >= HOLD_STEPS, message)
         return self._observe(state), reward, False, truncated, info
 
     def joint_state(self) -> tuple[Vector, Vector]:

@@ -32,14 +32,14 @@ class DistillError(Exception):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TaskDataset:
     """What one task is taught from.
 
     Attributes:
         task: its name.
         states: float32 (N, n), states of its expert's replay.
         actions: float32 (N, k), the expert's action in each of them (Algorithm 2, line "relabel"). Of an expert that
-            sees they take long: none, (0, k), until :func:`polytask_trainer.distillation.relabel.labelled`.
+            sees they take long: none, (0, k), until :func:`polytask_trainer.distillation.relabel.relabel_actions`.
         pictures: uint8 (P, 3, S, S), of its result; S is 42, or the size of a frame for a policy that sees.
         lots: float64 (N,), uniform in [0, 1), drawn once for each sample; the highest are forgotten first.
         source: digest of task, expert and whole replay; a lesson of which a part was forgotten keeps it.
@@ -57,7 +57,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class TeachingData:
+class DistillationDataset:
     """Everything the student sees. Rows of one task are contiguous, tasks in the order of ``description.tasks``.
 
     Attributes:
@@ -73,7 +73,7 @@ class TeachingData:
     """
 
     description: Description
-    lessons: tuple[Lesson, ...]
+    lessons: tuple[TaskDataset, ...]
     states: Tensor
     actions: Tensor
     state_counts: tuple[int, ...]
@@ -126,7 +126,7 @@ def read_pictures(folder: Path) -> NDArray[np.uint8]:
     return pictures.astype(np.uint8, copy=False)
 
 
-def read_lesson(folder: Path) -> tuple[Description, Lesson]:
+def read_task_dataset(folder: Path) -> tuple[Description, TaskDataset]:
     """Read an expert's run folder, and relabel a replay of states alone; DistillError where it lacks something."""
     try:
         expert = ExpertPolicy.load(folder)
@@ -152,7 +152,7 @@ def read_lesson(folder: Path) -> tuple[Description, Lesson]:
         weights = [value.numpy() for value in expert.actor.state_dict().values()]
         source = _digest(expert.task.encode(), states, pictures.numpy(), some, *weights)
     lots = np.random.default_rng(int(source, 16)).random(len(states))
-    lesson = Lesson(
+    lesson = TaskDataset(
         task=expert.task,
         states=torch.from_numpy(states),
         actions=torch.from_numpy(actions),
@@ -201,11 +201,11 @@ def with_task(taught: Description, new: Description) -> Description:
     )
 
 
-def read_experts(folders: Sequence[Path]) -> tuple[Description, list[Lesson]]:
+def read_experts(folders: Sequence[Path]) -> tuple[Description, list[TaskDataset]]:
     """Read experts' run folders; raises DistillError where one lacks something or they do not fit together."""
     if not folders:
         raise DistillError("no experts were given: name the folders written by learning each task")
-    read = [read_lesson(folder) for folder in folders]
+    read = [read_task_dataset(folder) for folder in folders]
     description = read[0][0]
     seen: dict[str, Path] = {}
     for folder, (own, lesson) in zip(folders, read, strict=True):
@@ -219,9 +219,11 @@ def read_experts(folders: Sequence[Path]) -> tuple[Description, list[Lesson]]:
     return description, [lesson for _, lesson in read]
 
 
-def teaching_data(description: Description, lessons: Sequence[Lesson], encode: SentenceEncoder) -> TeachingData:
+def distillation_dataset(
+    description: Description, lessons: Sequence[TaskDataset], encode: SentenceEncoder
+) -> DistillationDataset:
     """Put lessons in the order of ``description.tasks`` together, with their encoded sentences."""
-    return TeachingData(
+    return DistillationDataset(
         description=description,
         lessons=tuple(lessons),
         states=torch.cat([lesson.states for lesson in lessons]),
@@ -235,7 +237,7 @@ def teaching_data(description: Description, lessons: Sequence[Lesson], encode: S
     )
 
 
-def fingerprint(description: Description, lessons: Sequence[Lesson]) -> str:
+def fingerprint(description: Description, lessons: Sequence[TaskDataset]) -> str:
     """Tell teaching data apart; actions of experts that see need not be known for that."""
     return _digest(repr((description.tasks, _lines(description))).encode(), *map(_content, lessons))
 
@@ -244,7 +246,7 @@ def _lines(description: Description) -> list[str]:
     return [line for task in description.tasks for line in description.instructions[task]]
 
 
-def _content(lesson: Lesson) -> bytes:
+def _content(lesson: TaskDataset) -> bytes:
     if lesson.frames is not None:
         return _digest(lesson.states.numpy(), lesson.pictures.numpy(), lesson.source.encode()).encode()
     return _digest(lesson.states.numpy(), lesson.actions.numpy(), lesson.pictures.numpy()).encode()

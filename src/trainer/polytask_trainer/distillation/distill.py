@@ -21,21 +21,21 @@ from polytask_trainer.common.files import remove_own
 from polytask_trainer.common.scales import state_scales, units
 from polytask_trainer.distillation.config import DistillConfig, DistillProgress, DistillResult
 from polytask_trainer.distillation.dataset import (
+    DistillationDataset,
     DistillError,
     SentenceEncoder,
-    TeachingData,
+    distillation_dataset,
     read_experts,
-    teaching_data,
 )
 from polytask_trainer.distillation.dataset import fingerprint as data_fingerprint
 from polytask_trainer.distillation.frames import in_bf16
-from polytask_trainer.distillation.memory import Memory, forget_others, require_place
-from polytask_trainer.distillation.relabel import labelled
-from polytask_trainer.distillation.student import Student, policy_of, teach
+from polytask_trainer.distillation.memory import RehearsalMemory, prune_others, require_place
+from polytask_trainer.distillation.relabel import relabel_actions
+from polytask_trainer.distillation.student import Student, policy_of, train_student
 
 
 def new_student(
-    data: TeachingData, config: DistillConfig, like: PixelEncoder | None = None, bf16: bool = False
+    data: DistillationDataset, config: DistillConfig, like: PixelEncoder | None = None, bf16: bool = False
 ) -> Student:
     """Make a student at random; one that sees gets an encoder with the sizes of its experts', ``like``.
 
@@ -73,12 +73,17 @@ def done_before(meta: Mapping[str, Any]) -> DistillResult:
 
 
 def save_taught(
-    output: Path, student: Student, data: TeachingData, memory: Memory, result: DistillResult, **extra: object
+    output: Path,
+    student: Student,
+    data: DistillationDataset,
+    memory: RehearsalMemory,
+    result: DistillResult,
+    **extra: object,
 ) -> None:
     """Write the policy with its memory; a reader sees the old policy and memory or the new ones."""
     name = memory.save(output)
     policy_of(student, data).save(output, memory=name, loss=result.loss, steps=result.steps, **extra)
-    forget_others(output, name)
+    prune_others(output, name)
     remove_own(output / "training")
 
 
@@ -104,14 +109,14 @@ def distill(
     done = _finished(output, fingerprint)
     if done is not None:
         return done
-    lessons = labelled(read, experts, output / "training", torch_device(config.device), should_stop)
+    lessons = relabel_actions(read, experts, output / "training", torch_device(config.device), should_stop)
     if lessons is None:
         return DistillResult(False, 0, math.nan)
-    memory = Memory(storage=config.storage).with_lessons(lessons)
-    data = teaching_data(description, lessons, encode or TextEncoder().encode)
+    memory = RehearsalMemory(storage=config.storage).with_lessons(lessons)
+    data = distillation_dataset(description, lessons, encode or TextEncoder().encode)
     like = getattr(ExpertPolicy.load(experts[0]).actor, "encoder", None)
     student = new_student(data, config, like, in_bf16(experts[0]))
-    result = teach(config, student, data, output, fingerprint, on_progress=on_progress, should_stop=should_stop)
+    result = train_student(config, student, data, output, fingerprint, on_progress=on_progress, should_stop=should_stop)
     if result.finished:
         save_taught(output, student, data, memory, result, fingerprint=fingerprint, seed=config.seed)
     return result

@@ -17,7 +17,7 @@ import torch
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from polytask_trainer.common.files import linked, remove_own
-from polytask_trainer.distillation.dataset import DistillError, Lesson
+from polytask_trainer.distillation.dataset import DistillError, TaskDataset
 from polytask_trainer.distillation.frames import Frames
 
 KIND = "memory"
@@ -27,7 +27,7 @@ _TENSORS = ("states", "actions", "pictures", "lots")
 
 
 @dataclass(frozen=True)
-class Memory:
+class RehearsalMemory:
     """Lessons of the taught tasks, at most ``storage`` samples of all replays together (0: all of them).
 
     What is kept is a uniform sample of everything ever seen: reservoir sampling by random sort. Each sample has drawn
@@ -41,11 +41,11 @@ class Memory:
 
     """
 
-    lessons: tuple[Lesson, ...] = ()
+    lessons: tuple[TaskDataset, ...] = ()
     storage: int = 0
     limit: float = 1.0
 
-    def with_lessons(self, new: Sequence[Lesson]) -> Memory:
+    def with_lessons(self, new: Sequence[TaskDataset]) -> RehearsalMemory:
         """Return the memory that has learned ``new`` too; a lesson of a known task takes the place of the old one.
 
         Raises DistillError where the storage is so small that nothing is left of a task.
@@ -62,7 +62,7 @@ class Memory:
                     f"a storage of {self.storage} samples for {len(kept)} tasks leaves nothing of '{lesson.task}': "
                     "give more"
                 )
-        return Memory(kept, self.storage, limit)
+        return RehearsalMemory(kept, self.storage, limit)
 
     def save(self, policy: Path) -> str:
         """Write it into a policy's folder, beside the one in use; return its name for the policy's checkpoint.
@@ -94,7 +94,7 @@ class Memory:
         return name
 
     @classmethod
-    def load(cls, policy: Path) -> Memory:
+    def load(cls, policy: Path) -> RehearsalMemory:
         """Read the memory of the policy in a folder; raises DistillError where it has none, CheckpointError else."""
         meta = load_checkpoint(policy)[1]
         if "memory" not in meta:
@@ -113,7 +113,7 @@ class Memory:
                 for number, (count, size) in own.get("frames", {}).items()
             }
             lessons = tuple(
-                Lesson(
+                TaskDataset(
                     task=str(task),
                     source=str(source),
                     frames=frames.get(number),
@@ -134,7 +134,7 @@ def require_place(policy: Path, *names: str) -> None:
         raise DistillError(found)
 
 
-def forget_others(policy: Path, name: str) -> None:
+def prune_others(policy: Path, name: str) -> None:
     """Remove all memories in a policy's folder but the one of that name; what is no memory of ours stays."""
     if (policy / FOLDER).is_symlink():
         return
@@ -143,7 +143,7 @@ def forget_others(policy: Path, name: str) -> None:
             remove_own(folder)
 
 
-def _check(lesson: Lesson) -> None:
+def _check(lesson: TaskDataset) -> None:
     """Raise ValueError where a lesson's tensors do not belong together."""
     count = len(lesson.lots)
     if not count or lesson.states.ndim != 2 or lesson.actions.ndim != 2 or lesson.lots.ndim != 1:
@@ -156,7 +156,7 @@ def _check(lesson: Lesson) -> None:
         raise ValueError(f"the samples of '{lesson.task}' are not finite")
 
 
-def _up_to(lesson: Lesson, limit: float) -> Lesson:
+def _up_to(lesson: TaskDataset, limit: float) -> TaskDataset:
     kept = lesson.lots <= limit
     if bool(kept.all()):
         return lesson

@@ -16,7 +16,7 @@ import torch
 
 from polytask_policy.expert import ExpertPolicy
 from polytask_trainer.common.files import write_npz
-from polytask_trainer.distillation.dataset import Lesson, read_array
+from polytask_trainer.distillation.dataset import TaskDataset, read_array
 from polytask_trainer.distillation.frames import CHUNK
 
 FOLDER = "relabelled"
@@ -25,15 +25,15 @@ KEEP_EVERY = 60.0
 """Time in s between checkpoints of a relabelling."""
 
 
-def labelled(
-    lessons: Sequence[Lesson],
+def relabel_actions(
+    lessons: Sequence[TaskDataset],
     experts: Sequence[Path],
     training: Path,
     device: torch.device,
     should_stop: Callable[[], bool] | None,
-) -> list[Lesson] | None:
+) -> list[TaskDataset] | None:
     """Return the lessons with the actions of their experts, computed on ``device``; None: stopped before."""
-    found: list[Lesson] = []
+    found: list[TaskDataset] = []
     for lesson, expert in zip(lessons, experts, strict=True):
         if lesson.frames is not None:
             actions = _actions(lesson, expert, training / FOLDER, device, should_stop or (lambda: False))
@@ -45,7 +45,7 @@ def labelled(
 
 
 def _actions(
-    lesson: Lesson, expert: Path, folder: Path, device: torch.device, should_stop: Callable[[], bool]
+    lesson: TaskDataset, expert: Path, folder: Path, device: torch.device, should_stop: Callable[[], bool]
 ) -> torch.Tensor | None:
     """Actions float32 (N, k) in the states of a lesson, from where the file in ``folder`` ends. None: stopped."""
     assert lesson.frames is not None

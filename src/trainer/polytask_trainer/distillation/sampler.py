@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from polytask_policy.goal_networks import PICTURE_SIZE
 from polytask_trainer.distillation.config import DistillConfig
-from polytask_trainer.distillation.dataset import TeachingData
+from polytask_trainer.distillation.dataset import DistillationDataset
 from polytask_trainer.replay.augment import random_shift
 
 KINDS = 3
@@ -62,7 +62,7 @@ def _rows(rng: np.random.Generator, tasks: NDArray[np.int64], counts: Sequence[i
     return torch.from_numpy(starts[tasks] + rng.integers(sizes[tasks]))
 
 
-def _sentences(rng: np.random.Generator, tasks: NDArray[np.int64], data: TeachingData, noise: float) -> Tensor:
+def _sentences(rng: np.random.Generator, tasks: NDArray[np.int64], data: DistillationDataset, noise: float) -> Tensor:
     """Draw a point between two sentences of each task, with noise of the given length; unit vectors.
 
     Paraphrases lie between and beside the taught sentences, not on them.
@@ -74,7 +74,7 @@ def _sentences(rng: np.random.Generator, tasks: NDArray[np.int64], data: Teachin
     return functional.normalize(share * one + (1 - share) * other + scatter, dim=-1)
 
 
-def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: TeachingData, shift: int) -> Tensor:
+def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: DistillationDataset, shift: int) -> Tensor:
     """Draw a goal picture of each task, shifted by up to ``shift`` pixels of 42 and made brighter or darker."""
     chosen = data.pictures[_rows(rng, tasks, data.picture_counts)].float() / 255
     count, _, height, width = chosen.shape
@@ -92,7 +92,7 @@ def _pictures(rng: np.random.Generator, tasks: NDArray[np.int64], data: Teaching
 
 
 def draw_batch(
-    data: TeachingData, config: DistillConfig, step: int, drawn: Sequence[int] | None = None, device: str = "cpu"
+    data: DistillationDataset, config: DistillConfig, step: int, drawn: Sequence[int] | None = None, device: str = "cpu"
 ) -> Batch:
     """Draw the batch of a step: task (of those ``drawn``), goal kind, state and goal, each uniformly at random.
 

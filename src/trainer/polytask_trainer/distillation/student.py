@@ -22,7 +22,7 @@ from polytask_trainer.common.device import device_name, quick_in_bf16, torch_dev
 from polytask_trainer.common.optimizer_state import load_moments, moments, under
 from polytask_trainer.common.progress import LOG, cut_back
 from polytask_trainer.distillation.config import DistillConfig, DistillProgress, DistillResult
-from polytask_trainer.distillation.dataset import TeachingData
+from polytask_trainer.distillation.dataset import DistillationDataset
 from polytask_trainer.distillation.sampler import Ahead, Batch, draw_batch, task_of_row
 
 RESUME_KIND = "distillation"
@@ -78,7 +78,7 @@ def _keep(folder: Path, fingerprint: str, step: int, student: Student, optimizer
     save_checkpoint(folder, tensors, {"kind": RESUME_KIND, "fingerprint": fingerprint, "step": step})
 
 
-def policy_of(student: Student, data: TeachingData) -> UnifiedPolicy:
+def policy_of(student: Student, data: DistillationDataset) -> UnifiedPolicy:
     """Wrap a student's networks with the taught examples, a spread of at most 32 pictures per task."""
     rows, start = [], 0
     for count in data.picture_counts:
@@ -94,10 +94,10 @@ def policy_of(student: Student, data: TeachingData) -> UnifiedPolicy:
     return UnifiedPolicy(student.actor, student.goals, data.description, examples)
 
 
-def teach(
+def train_student(
     config: DistillConfig,
     student: Student,
-    data: TeachingData,
+    data: DistillationDataset,
     output: Path,
     fingerprint: str,
     *,

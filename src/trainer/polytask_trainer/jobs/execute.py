@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from polytask_trainer.jobs.spec import (
-    POLYTASK,
-    AssimilateJob,
-    CallJob,
-    DistillJob,
-    EvaluateJob,
-    Job,
-    JobRefused,
-    LearnJob,
-)
+from polytask_trainer.jobs.spec import POLYTASK, AddTaskJob, CallJob, DistillJob, EvaluateJob, Job, JobRefused, LearnJob
 
 if TYPE_CHECKING:
     import gymnasium
@@ -69,7 +60,7 @@ def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, A
                 if job.method not in ("", POLYTASK):
                     return multitask.learn(job, progress, should_stop)
                 return _learn(job, progress, should_stop)
-            if isinstance(job, AssimilateJob):
+            if isinstance(job, AddTaskJob):
                 return _assimilate(job, progress, should_stop)
             return _distill(job, progress, should_stop)
     except (CheckpointError, TextModelError, DistillError, ResumeError) as error:
@@ -152,11 +143,11 @@ def _distill(job: DistillJob, on_progress: Progress, should_stop: ShouldStop) ->
     return {"finished": result.finished, "steps": result.steps, "loss": result.loss, "output": job.output}
 
 
-def _assimilate(job: AssimilateJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
+def _assimilate(job: AddTaskJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
     from polytask_trainer.distillation.config import DistillConfig
-    from polytask_trainer.lifelong.add_task import STEPS, assimilate
+    from polytask_trainer.lifelong.add_task import STEPS, add_task
 
-    result = assimilate(
+    result = add_task(
         DistillConfig(seed=job.seed, steps=job.steps or STEPS),
         Path(job.expert).expanduser(),
         Path(job.output).expanduser(),

@@ -68,10 +68,10 @@ class DistillJob:
 
 
 @dataclass(frozen=True)
-class AssimilateJob:
+class AddTaskJob:
     """Teach a unified policy the task of one more expert, in place."""
 
-    kind: ClassVar[str] = "assimilate"
+    kind: ClassVar[str] = "add_task"
     expert: str
     """Run folder of a learn job."""
     output: str
@@ -117,8 +117,8 @@ class CallJob:
     """Folder in which it works; no other process works there meanwhile."""
 
 
-Job = LearnJob | DistillJob | AssimilateJob | EvaluateJob | CallJob
-_KINDS = (LearnJob, DistillJob, AssimilateJob, EvaluateJob, CallJob)
+Job = LearnJob | DistillJob | AddTaskJob | EvaluateJob | CallJob
+_KINDS = (LearnJob, DistillJob, AddTaskJob, EvaluateJob, CallJob)
 KINDS: Mapping[str, type[Any]] = {kind.kind: kind for kind in _KINDS}
 
 

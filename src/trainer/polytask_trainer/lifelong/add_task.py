@@ -23,23 +23,23 @@ from polytask_trainer.distillation.config import DistillConfig, DistillProgress,
 from polytask_trainer.distillation.dataset import (
     DistillError,
     SentenceEncoder,
-    read_lesson,
+    distillation_dataset,
+    read_task_dataset,
     require_same_robot,
-    teaching_data,
     with_task,
 )
 from polytask_trainer.distillation.distill import done_before, save_taught
 from polytask_trainer.distillation.frames import in_bf16
-from polytask_trainer.distillation.memory import FOLDER, Memory, require_place
-from polytask_trainer.distillation.relabel import labelled
-from polytask_trainer.distillation.student import STUDENT, Student, teach
+from polytask_trainer.distillation.memory import FOLDER, RehearsalMemory, require_place
+from polytask_trainer.distillation.relabel import relabel_actions
+from polytask_trainer.distillation.student import STUDENT, Student, train_student
 
 STEPS = 2000
 """Gradient steps for one more task; about half of what a policy at random needs for the first ones."""
 PREVIOUS = "previous"
 
 
-def assimilate(
+def add_task(
     config: DistillConfig,
     expert: Path,
     policy: Path,
@@ -60,10 +60,10 @@ def assimilate(
     """
     try:
         taught, meta = UnifiedPolicy.load(policy), load_checkpoint(policy, KIND)[1]
-        memory = Memory.load(policy)
+        memory = RehearsalMemory.load(policy)
     except CheckpointError as error:
         raise DistillError(str(error)) from None
-    own, lesson = read_lesson(expert)
+    own, lesson = read_task_dataset(expert)
     if any(known.source == lesson.source for known in memory.lessons):
         return done_before(meta)
     require_same_robot(taught.description, own, expert, str(policy))
@@ -72,13 +72,13 @@ def assimilate(
         taught.goals.teach(len(description.tasks))
     except ValueError as error:
         raise DistillError(f"{policy}: {error}") from None
-    found = labelled([lesson], [expert], policy / "training", torch_device(config.device), should_stop)
+    found = relabel_actions([lesson], [expert], policy / "training", torch_device(config.device), should_stop)
     if found is None:
         return DistillResult(False, 0, math.nan)
     [lesson] = found
     # The new task's replay is still there in full; what of it is remembered is decided when it is learned.
-    lessons = Memory(memory.lessons).with_lessons([lesson]).lessons
-    data = teaching_data(description, lessons, encode or TextEncoder().encode)
+    lessons = RehearsalMemory(memory.lessons).with_lessons([lesson]).lessons
+    data = distillation_dataset(description, lessons, encode or TextEncoder().encode)
     said = json.dumps([config.fingerprint_fields(), data.fingerprint, rehearse, meta.get("fingerprint")])
     fingerprint = hashlib.sha256(said.encode()).hexdigest()
     student = Student(taught.actor, taught.goals, in_bf16(expert))
@@ -87,7 +87,7 @@ def assimilate(
         if of["policy"] == meta.get("fingerprint"):
             student.load_state_dict(tensors)
     drawn = None if rehearse else [description.tasks.index(lesson.task)]
-    result = teach(
+    result = train_student(
         config, student, data, policy, fingerprint, drawn=drawn, on_progress=on_progress, should_stop=should_stop
     )
     if result.finished:

@@ -2,7 +2,7 @@
 
 Its actor's loss is Eq. 1 at the new task's goal and, beside it, Eq. 2 on what it remembers of its earlier tasks. What
 comes out is an ordinary run folder: the policy at the new goal as an expert, its replay and pictures; and in
-``student/`` the whole networks, with which ``assimilate`` begins in place of the policy's own. There the replay is
+``student/`` the whole networks, with which ``add_task`` begins in place of the policy's own. There the replay is
 relabelled with the policy's own actions, and words and pictures of the new task are taught.
 """
 
@@ -25,8 +25,8 @@ from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.agents.bc import fit, pairs
 from polytask_trainer.common.errors import ResumeError
 from polytask_trainer.distillation.config import DistillConfig
-from polytask_trainer.distillation.dataset import DistillError, SentenceEncoder, teaching_data
-from polytask_trainer.distillation.memory import Memory
+from polytask_trainer.distillation.dataset import DistillError, SentenceEncoder, distillation_dataset
+from polytask_trainer.distillation.memory import RehearsalMemory
 from polytask_trainer.distillation.sampler import draw_batch
 from polytask_trainer.distillation.student import STUDENT, Student
 from polytask_trainer.lifelong.warm_start import FIRST_TRIAL, FromPolicy
@@ -129,7 +129,7 @@ class OnlineLearner(FromPolicy):
                 "choose another output folder, or delete this one to start afresh"
             )
         known = UnifiedPolicy.load(self._policy_folder).description
-        data = teaching_data(known, Memory.load(self._policy_folder).lessons, self._encode)
+        data = distillation_dataset(known, RehearsalMemory.load(self._policy_folder).lessons, self._encode)
         # The error counts as a negative log likelihood under the same noise as the demonstrations' in Eq. 1.
         weight = data.actions.shape[1] / (2.0 * self.config.agent.bc_noise**2)
 

@@ -82,7 +82,7 @@ class Serial:
             env.close()
 
 
-class Memory:
+class ReplayBuffer:
     """The latest transitions of each of M agents, as many of one as of another."""
 
     names = ("states", "actions", "rewards", "next_states", "terminated")

@@ -21,7 +21,7 @@ from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_che
 from polytask_trainer.common.errors import ResumeError
 from polytask_trainer.common.optimizer_state import load_moments, moments, under
 from polytask_trainer.common.progress import TasksLog
-from polytask_trainer.ot_regularised.collect import Memory, Round, play
+from polytask_trainer.ot_regularised.collect import ReplayBuffer, Round, play
 from polytask_trainer.ot_regularised.config import TasksConfig
 from polytask_trainer.ot_regularised.proxy import Pool, pair_points, places
 from polytask_trainer.ot_regularised.sac import Sac
@@ -70,7 +70,7 @@ class TasksLearner:
             group=len(tasks),
             share=config.distral_share if config.method == "distral" else 0.0,
         )
-        self.memory = Memory(config.replay)
+        self.memory = ReplayBuffer(config.replay)
         self.pool: Pool | None = None
         self.rounds = self._owed = 0
         self.curve: list[dict[str, Any]] = []

@@ -19,7 +19,7 @@ from polytask_policy.checkpoint import load_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.distillation.config import DistillConfig, DistillProgress
-from polytask_trainer.distillation.dataset import DistillError, read_experts, teaching_data
+from polytask_trainer.distillation.dataset import DistillError, distillation_dataset, read_experts
 from polytask_trainer.distillation.distill import distill
 from polytask_trainer.distillation.sampler import Ahead, Batch, draw_batch
 
@@ -140,7 +140,7 @@ def test_a_finished_distillation_returns_at_once_and_changed_experts_start_anew(
 
 
 def test_batches_pair_every_state_with_its_own_teacher_and_every_goal_with_its_task(experts: list[Path]) -> None:
-    data = teaching_data(*read_experts(experts), encode)
+    data = distillation_dataset(*read_experts(experts), encode)
     teachers = [ExpertPolicy.load(folder) for folder in experts]
     kinds = np.zeros(3)
     for step in range(5):

@@ -19,12 +19,12 @@ from polytask_policy.pixel_networks import PixelActor
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.distillation import relabel as relabelling
 from polytask_trainer.distillation.config import DistillProgress
-from polytask_trainer.distillation.dataset import DistillError, read_experts, teaching_data
+from polytask_trainer.distillation.dataset import DistillError, distillation_dataset, read_experts
 from polytask_trainer.distillation.distill import distill
-from polytask_trainer.distillation.memory import Memory
-from polytask_trainer.distillation.relabel import labelled
+from polytask_trainer.distillation.memory import RehearsalMemory
+from polytask_trainer.distillation.relabel import relabel_actions
 from polytask_trainer.distillation.sampler import draw_batch
-from polytask_trainer.lifelong.add_task import assimilate
+from polytask_trainer.lifelong.add_task import add_task
 from polytask_trainer.replay.frame_store import FrameStore
 from polytask_trainer.replay.pixels import SeenStates
 
@@ -98,9 +98,9 @@ def test_the_student_computes_as_its_experts_did_and_learns_as_well(
 
 def test_batches_pair_what_was_seen_with_its_own_teachers_action(experts: list[Path], tmp_path: Path) -> None:
     description, lessons = read_experts(experts)
-    taught = labelled(lessons, experts, tmp_path, torch.device("cpu"), None)
+    taught = relabel_actions(lessons, experts, tmp_path, torch.device("cpu"), None)
     assert taught
-    data = teaching_data(description, taught, encode)
+    data = distillation_dataset(description, taught, encode)
     read = [SeenStates(folder) for folder in experts]
     frames = np.concatenate([one.pictures(np.arange(len(one.states))) for one in read])
     teachers = [ExpertPolicy.load(folder) for folder in experts]
@@ -200,7 +200,7 @@ def test_an_expert_that_learned_on_is_taught_anew(experts: list[Path], tmp_path:
     told: list[DistillProgress] = []
     distill(config, experts, tmp_path / "out", on_progress=told.append, encode=encode)
     assert told
-    kept = Memory.load(tmp_path / "out").lessons[1]
+    kept = RehearsalMemory.load(tmp_path / "out").lessons[1]
     assert kept.frames is not None
     expected = expert.act(kept.states[:5].numpy(), kept.frames.stacks(np.arange(5)).numpy())
     assert np.allclose(kept.actions[:5].numpy(), expected, atol=1e-6)
@@ -208,9 +208,9 @@ def test_an_expert_that_learned_on_is_taught_anew(experts: list[Path], tmp_path:
 
 def test_batches_come_on_the_device_as_a_whole(experts: list[Path], tmp_path: Path) -> None:
     description, lessons = read_experts(experts)
-    taught = labelled(lessons, experts, tmp_path, torch.device("cpu"), None)
+    taught = relabel_actions(lessons, experts, tmp_path, torch.device("cpu"), None)
     assert taught
-    batch = draw_batch(teaching_data(description, taught, encode), CONFIG, 0, None, "meta")
+    batch = draw_batch(distillation_dataset(description, taught, encode), CONFIG, 0, None, "meta")
     assert {name: value.device.type for name, value in vars(batch).items()} == dict.fromkeys(vars(batch), "meta")
 
 
@@ -225,7 +225,7 @@ def test_a_gpu_that_is_not_there_is_refused(experts: list[Path], tmp_path: Path)
 def test_the_memory_keeps_each_frame_once_and_teaches_one_more_task(experts: list[Path], tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, steps=10, storage=40)
     distill(config, experts, tmp_path / "out", encode=encode)
-    kept = Memory.load(tmp_path / "out").lessons
+    kept = RehearsalMemory.load(tmp_path / "out").lessons
     assert sum(len(lesson.states) for lesson in kept) == 40
     for lesson, folder in zip(kept, experts, strict=True):
         read = SeenStates(folder)
@@ -235,9 +235,9 @@ def test_the_memory_keeps_each_frame_once_and_teaches_one_more_task(experts: lis
             index = np.flatnonzero((read.states == state).all(1))
             assert np.array_equal(lesson.frames.stacks(np.array([row])).numpy(), read.pictures(index))
     third = make_seeing_expert(tmp_path / "experts" / TASKS[2], 2)
-    assert assimilate(config, third, tmp_path / "out", encode=encode).finished
+    assert add_task(config, third, tmp_path / "out", encode=encode).finished
     assert UnifiedPolicy.load(tmp_path / "out").tasks == TASKS
-    assert sum(len(lesson.states) for lesson in Memory.load(tmp_path / "out").lessons) == 40
+    assert sum(len(lesson.states) for lesson in RehearsalMemory.load(tmp_path / "out").lessons) == 40
 
 
 @pytest.mark.parametrize(

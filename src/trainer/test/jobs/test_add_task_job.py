@@ -10,7 +10,7 @@ from polytask_policy.text import TextEncoder
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.distillation.distill import distill
 from polytask_trainer.jobs.execute import run
-from polytask_trainer.jobs.spec import AssimilateJob, JobRefused
+from polytask_trainer.jobs.spec import AddTaskJob, JobRefused
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def policy(tmp_path, monkeypatch):
 
 def test_the_policy_knows_one_more_task_and_the_one_before_is_kept(policy, tmp_path):
     reports = []
-    job = AssimilateJob(str(make_expert(tmp_path / "2", 2)), str(policy), steps=40, seed=1)
+    job = AddTaskJob(str(make_expert(tmp_path / "2", 2)), str(policy), steps=40, seed=1)
     result = run(job, reports.append, lambda: False)
     assert (result["finished"], result["steps"], result["output"]) == (True, 40, str(policy))
     assert reports[-1]["step"] == reports[-1]["total_steps"] == 40
@@ -34,7 +34,7 @@ def test_the_policy_knows_one_more_task_and_the_one_before_is_kept(policy, tmp_p
 
 
 def test_stopped_it_says_so_and_the_policy_is_as_before(policy, tmp_path):
-    job = AssimilateJob(str(make_expert(tmp_path / "2", 2)), str(policy), steps=40)
+    job = AddTaskJob(str(make_expert(tmp_path / "2", 2)), str(policy), steps=40)
     assert not run(job, lambda _: None, lambda: True)["finished"]
     assert UnifiedPolicy.load(policy).tasks == ("left", "right")
     assert run(job, lambda _: None, lambda: False)["finished"]
@@ -45,5 +45,5 @@ def test_an_expert_of_another_robot_or_none_is_refused(policy, tmp_path):
     other = make_expert(tmp_path / "other", 2, state_names=("x", "z", "speed"))
     for expert, reason in ((other, "robot"), (tmp_path / "nowhere", "nowhere")):
         with pytest.raises(JobRefused, match=reason):
-            run(AssimilateJob(str(expert), str(policy), steps=40), lambda _: None, lambda: False)
+            run(AddTaskJob(str(expert), str(policy), steps=40), lambda _: None, lambda: False)
     assert UnifiedPolicy.load(policy).tasks == ("left", "right")

@@ -16,10 +16,10 @@ from polytask_policy.expert import ExpertPolicy
 from polytask_policy.goal_networks import TASK_SLOTS
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.distillation.config import DistillConfig
-from polytask_trainer.distillation.dataset import DistillError, read_experts, teaching_data
+from polytask_trainer.distillation.dataset import DistillError, distillation_dataset, read_experts
 from polytask_trainer.distillation.distill import distill
-from polytask_trainer.distillation.memory import Memory
-from polytask_trainer.lifelong.add_task import assimilate, copy_policy
+from polytask_trainer.distillation.memory import RehearsalMemory
+from polytask_trainer.lifelong.add_task import add_task, copy_policy
 
 TAUGHT = DistillConfig(steps=200, batch=64, pictures=6, hidden=(32, 32), alignment=0.2, learning_rate=3e-3)
 
@@ -69,8 +69,8 @@ def test_one_more_task_is_learned_and_none_forgotten_while_fine_tuning_forgets(
 ) -> None:
     copy_policy(policy, tmp_path / "tuned")
     before = shapes(policy)
-    assert assimilate(TAUGHT, experts[2], policy, encode=encode).finished
-    assimilate(TAUGHT, experts[2], tmp_path / "tuned", rehearse=False, encode=encode)
+    assert add_task(TAUGHT, experts[2], policy, encode=encode).finished
+    add_task(TAUGHT, experts[2], tmp_path / "tuned", rehearse=False, encode=encode)
     assert UnifiedPolicy.load(policy).tasks == TASKS
     assert shapes(policy) == before
     kept = errors(policy, experts, in_words=False)
@@ -82,11 +82,11 @@ def test_one_more_task_is_learned_and_none_forgotten_while_fine_tuning_forgets(
 
 
 def test_the_earlier_policy_is_kept_whole(policy: Path, two_tasks: Path, experts: list[Path]) -> None:
-    assimilate(CONFIG, experts[2], policy, encode=encode)
+    add_task(CONFIG, experts[2], policy, encode=encode)
     assert same(policy / "previous", two_tasks)
-    assert [lesson.task for lesson in Memory.load(policy / "previous").lessons] == ["left", "right"]
-    assert [lesson.task for lesson in Memory.load(policy).lessons] == list(TASKS)
-    assert assimilate(CONFIG, experts[2], policy / "previous", encode=encode).finished
+    assert [lesson.task for lesson in RehearsalMemory.load(policy / "previous").lessons] == ["left", "right"]
+    assert [lesson.task for lesson in RehearsalMemory.load(policy).lessons] == list(TASKS)
+    assert add_task(CONFIG, experts[2], policy / "previous", encode=encode).finished
     assert same(policy / "previous", policy)
 
 
@@ -95,17 +95,19 @@ def test_a_folder_of_the_users_in_the_place_of_the_earlier_policy_stays(policy: 
     (policy / "previous" / "thesis.txt").touch()
     before = (policy / "checkpoint.json").read_bytes()
     with pytest.raises(DistillError, match=r"previous holds what is not ours.*move it away"):
-        assimilate(CONFIG, experts[2], policy, encode=encode)
+        add_task(CONFIG, experts[2], policy, encode=encode)
     assert (policy / "previous" / "thesis.txt").exists()
     assert (policy / "checkpoint.json").read_bytes() == before
     (policy / "previous" / "thesis.txt").unlink()
-    assert assimilate(CONFIG, experts[2], policy, encode=encode).finished
+    assert add_task(CONFIG, experts[2], policy, encode=encode).finished
 
 
 def test_memory_and_experts_teach_the_same(policy: Path, experts: list[Path]) -> None:
     description, lessons = read_experts(experts[:2])
-    remembered = teaching_data(UnifiedPolicy.load(policy).description, Memory.load(policy).lessons, encode)
-    read = teaching_data(description, lessons, encode)
+    remembered = distillation_dataset(
+        UnifiedPolicy.load(policy).description, RehearsalMemory.load(policy).lessons, encode
+    )
+    read = distillation_dataset(description, lessons, encode)
     assert remembered.description == read.description
     assert remembered.fingerprint == read.fingerprint
     for field in ("states", "actions", "pictures", "sentences"):
@@ -115,16 +117,16 @@ def test_memory_and_experts_teach_the_same(policy: Path, experts: list[Path]) ->
 def test_stopped_anywhere_it_ends_with_the_same_policy(policy: Path, experts: list[Path], tmp_path: Path) -> None:
     copy_policy(policy, tmp_path / "parts")
     before = (tmp_path / "parts" / "checkpoint.json").read_bytes()
-    assimilate(CONFIG, experts[2], policy, encode=encode)
+    add_task(CONFIG, experts[2], policy, encode=encode)
     calls = iter(range(1000))
-    stopped = assimilate(CONFIG, experts[2], tmp_path / "parts", should_stop=lambda: next(calls) >= 31, encode=encode)
+    stopped = add_task(CONFIG, experts[2], tmp_path / "parts", should_stop=lambda: next(calls) >= 31, encode=encode)
     assert (stopped.finished, stopped.steps) == (False, 31)
     assert (tmp_path / "parts" / "checkpoint.json").read_bytes() == before
-    assert assimilate(CONFIG, experts[2], tmp_path / "parts", encode=encode).finished
+    assert add_task(CONFIG, experts[2], tmp_path / "parts", encode=encode).finished
     assert same(policy, tmp_path / "parts")
     # Again: learned already.
     unchanged = (policy / "checkpoint.json").read_bytes()
-    assert assimilate(CONFIG, experts[2], policy, should_stop=lambda: True, encode=encode).finished
+    assert add_task(CONFIG, experts[2], policy, should_stop=lambda: True, encode=encode).finished
     assert (policy / "checkpoint.json").read_bytes() == unchanged
 
 
@@ -139,24 +141,24 @@ def test_a_killed_writer_leaves_policy_and_memory_together(
     with monkeypatch.context() as patch:
         patch.setattr(UnifiedPolicy, "save", killed)
         with pytest.raises(KeyboardInterrupt):
-            assimilate(CONFIG, experts[2], policy, encode=encode)
-    assert [lesson.task for lesson in Memory.load(policy).lessons] == ["left", "right"]
-    assert assimilate(CONFIG, experts[2], policy, encode=encode).finished
-    assert [lesson.task for lesson in Memory.load(policy).lessons] == list(TASKS)
+            add_task(CONFIG, experts[2], policy, encode=encode)
+    assert [lesson.task for lesson in RehearsalMemory.load(policy).lessons] == ["left", "right"]
+    assert add_task(CONFIG, experts[2], policy, encode=encode).finished
+    assert [lesson.task for lesson in RehearsalMemory.load(policy).lessons] == list(TASKS)
 
 
 def test_a_bounded_memory_stays_bounded(experts: list[Path], tmp_path: Path) -> None:
     distill(dataclasses.replace(CONFIG, storage=90), experts[:2], tmp_path, encode=encode)
-    assert sum(len(lesson.states) for lesson in Memory.load(tmp_path).lessons) == 90
-    assimilate(CONFIG, experts[2], tmp_path, encode=encode)
-    memory = Memory.load(tmp_path)
+    assert sum(len(lesson.states) for lesson in RehearsalMemory.load(tmp_path).lessons) == 90
+    add_task(CONFIG, experts[2], tmp_path, encode=encode)
+    memory = RehearsalMemory.load(tmp_path)
     assert sum(len(lesson.states) for lesson in memory.lessons) == 90
     assert all(10 < len(lesson.states) < 60 for lesson in memory.lessons)
 
 
 def test_a_task_learned_better_takes_the_place_of_the_old(policy: Path, experts: list[Path], tmp_path: Path) -> None:
     better = make_expert(tmp_path / "better", 2, tasks=("right",), instructions={"right": ("go right", "turn right")})
-    assimilate(TAUGHT, better, policy, encode=encode)
+    add_task(TAUGHT, better, policy, encode=encode)
     assert UnifiedPolicy.load(policy).tasks == ("left", "right")
     assert UnifiedPolicy.load(policy).description.instructions["right"] == ("go right", "turn right")
     assert max(errors(policy, [experts[0], better], in_words=False)) < 0.1
@@ -166,12 +168,12 @@ def test_what_does_not_fit_is_refused_and_the_policy_stays(policy: Path, experts
     before = (policy / "checkpoint.json").read_bytes()
     other = make_expert(tmp_path / "other", 2, suite="plane")
     with pytest.raises(DistillError, match="suite 'plane'"):
-        assimilate(CONFIG, other, policy, encode=encode)
+        add_task(CONFIG, other, policy, encode=encode)
     with pytest.raises(DistillError, match="of kind 'expert'"):
-        assimilate(CONFIG, experts[2], experts[0], encode=encode)
+        add_task(CONFIG, experts[2], experts[0], encode=encode)
     shutil.rmtree(policy / "memory")
     with pytest.raises(DistillError, match="holds no checkpoint"):
-        assimilate(CONFIG, experts[2], policy, encode=encode)
+        add_task(CONFIG, experts[2], policy, encode=encode)
     assert (policy / "checkpoint.json").read_bytes() == before
 
 
@@ -182,4 +184,4 @@ def test_a_full_table_is_refused(experts: list[Path], tmp_path: Path) -> None:
     ]
     distill(dataclasses.replace(CONFIG, steps=1, storage=0), many, tmp_path / "full", encode=encode)
     with pytest.raises(DistillError, match=r"full: 65 tasks are too many.*holds 64"):
-        assimilate(CONFIG, experts[0], tmp_path / "full", encode=encode)
+        add_task(CONFIG, experts[0], tmp_path / "full", encode=encode)

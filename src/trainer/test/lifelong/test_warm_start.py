@@ -26,7 +26,7 @@ from polytask_trainer.experts.cloning import clone_actor
 from polytask_trainer.experts.learn import learn_expert
 from polytask_trainer.experts.state_learner import LearnResult
 from polytask_trainer.lifelong import warm_start
-from polytask_trainer.lifelong.add_task import assimilate, copy_policy
+from polytask_trainer.lifelong.add_task import add_task, copy_policy
 from polytask_trainer.lifelong.learn import learn_from
 from polytask_trainer.lifelong.warm_start import WarmLearner, fitted_goal
 
@@ -194,7 +194,7 @@ def test_online_the_policy_learns_the_task_remembers_the_others_and_takes_over(t
     assert ExpertPolicy.load(expert).actor.hidden == (32, 32)
     assert UnifiedPolicy.load(policy).tasks == ("away", "near")
     # The first step already finds what RL made of the networks.
-    assimilate(dataclasses.replace(TEACHING, steps=1, learning_rate=1e-9), expert, policy, encode=encode)
+    add_task(dataclasses.replace(TEACHING, steps=1, learning_rate=1e-9), expert, policy, encode=encode)
     learned = UnifiedPolicy.load(policy)
     assert learned.tasks == ("away", "near", "home")
     own = ExpertPolicy.load(expert)
@@ -212,7 +212,7 @@ def test_online_an_unfinished_training_does_not_go_on_with_another_policy(taught
     copy_policy(taught, tmp_path / "policy")
     assert not learn(tmp_path / "policy", tmp_path / "expert", online=True, should_stop=lambda: True).finished
     far = scripted_expert(tmp_path / "far", "far", 1.0)
-    assimilate(dataclasses.replace(TEACHING, steps=1), far, tmp_path / "policy", encode=encode)
+    add_task(dataclasses.replace(TEACHING, steps=1), far, tmp_path / "policy", encode=encode)
     with pytest.raises(ResumeError, match="has learned something else"):
         learn(tmp_path / "policy", tmp_path / "expert", online=True)
 

@@ -16,7 +16,7 @@ from polytask_trainer.common.settings import ConfigError
 from polytask_trainer.experiments.framework.scores import Scores
 from polytask_trainer.experiments.others.ot_regularised import joined
 from polytask_trainer.experts.spec import describe
-from polytask_trainer.ot_regularised.collect import Memory, play
+from polytask_trainer.ot_regularised.collect import ReplayBuffer, play
 from polytask_trainer.ot_regularised.config import SacConfig, TasksConfig, TransportConfig, tasks_config
 from polytask_trainer.ot_regularised.learn import learn_tasks
 from polytask_trainer.ot_regularised.proxy import Pool, ground_cost, pair_points, places, proxy_rewards, shares
@@ -144,14 +144,14 @@ def test_what_is_learned_from_is_never_a_reason_not_to_arrive(sharing):
 
 
 def test_memory_keeps_the_latest_of_each_task():
-    memory = Memory(4)
+    memory = ReplayBuffer(4)
     for first in (0, 3):
         values = torch.arange(first, first + 3).float().expand(2, 3) + torch.tensor([[0.0], [100.0]])
         memory.add(states=values, actions=values, rewards=values, next_states=values, terminated=values > 0)
     drawn = memory.sample(200, torch.Generator().manual_seed(0)).rewards
     assert drawn[0].unique().tolist() == [2.0, 3.0, 4.0, 5.0]
     assert drawn[1].unique().tolist() == [102.0, 103.0, 104.0, 105.0]
-    other = Memory(4)
+    other = ReplayBuffer(4)
     other.from_tensors(memory.to_tensors())
     first, second = (one.sample(50, torch.Generator().manual_seed(1)).rewards for one in (memory, other))
     assert torch.equal(first, second)

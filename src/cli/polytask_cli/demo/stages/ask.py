@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from polytask_cli.demo.jobs.worker import Report
-from polytask_cli.demo.stages.ask_plan import Question, goal_pictures, picture_path
+from polytask_cli.demo.stages.ask_plan import EvaluationEpisode, goal_pictures, picture_path
 from polytask_cli.demo.stages.success_predicates import done_tasks
 from polytask_cli.files import read_lines
 from polytask_cli.nodes.stack import Stack
 
 if TYPE_CHECKING:
-    from polytask_cli.demo.stages.evaluation_client import Answer, Asker
+    from polytask_cli.demo.stages.evaluation_client import Answer, EvaluationClient
 
 
 def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -25,10 +25,10 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
 
     Started again after an interruption, it carries on after the last line.
     """
-    from polytask_cli.demo.stages.evaluation_client import Asker
+    from polytask_cli.demo.stages.evaluation_client import EvaluationClient
     from polytask_cli.execute_task_client import AskError
 
-    plan = [Question(**question) for question in spec["plan"]]
+    plan = [EvaluationEpisode(**question) for question in spec["plan"]]
     path = Path(spec["answers"])
     path.parent.mkdir(parents=True, exist_ok=True)
     answered = {line["id"] for line in read_lines(path)}
@@ -36,7 +36,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     pictures = goal_pictures(report.results)
     if missing:
         stack = Stack(spec["launch"], spec["arguments"], Path(spec["log"]))
-        with stack, Asker() as asker, path.open("a", encoding="utf-8") as file:
+        with stack, EvaluationClient() as asker, path.open("a", encoding="utf-8") as file:
             asker.wait()
             for number, question in enumerate(missing, len(plan) - len(missing)):
                 stack.check()
@@ -51,7 +51,9 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     return {"answers": str(path), "count": len(plan)}
 
 
-def _answer(asker: Asker, question: Question, pictures: dict[str, list[str]], spec: dict[str, Any]) -> dict[str, Any]:
+def _answer(
+    asker: EvaluationClient, question: EvaluationEpisode, pictures: dict[str, list[str]], spec: dict[str, Any]
+) -> dict[str, Any]:
     goal: Any = question.goal
     if question.kind == "image":
         goal = np.asarray(Image.open(picture_path(question.goal, pictures)).convert("RGB"))

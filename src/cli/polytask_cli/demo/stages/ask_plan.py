@@ -14,7 +14,7 @@ KINDS = ("words", "image", "name")
 
 
 @dataclass(frozen=True)
-class Question:
+class EvaluationEpisode:
     """One episode: the start, what is asked for, and how."""
 
     id: str
@@ -68,13 +68,13 @@ def goal_pictures(results: Mapping[str, Mapping[str, Any]]) -> dict[str, list[st
     return {task: paths for result in results.values() for task, paths in result.get("pictures", {}).items()}
 
 
-def make_plan(demo: Demo, goals: Goals) -> list[Question]:
+def make_plan(demo: Demo, goals: Goals) -> list[EvaluationEpisode]:
     """All episodes of the demo's questions, in the order of their groups."""
     scale = demo.scale
-    plan: list[Question] = []
+    plan: list[EvaluationEpisode] = []
 
     def add(group: str, kind: str, start_of: str, asked: str, seed: int, goal: str) -> None:
-        plan.append(Question(f"{group}-{len(plan):04d}", group, kind, start_of, asked, seed, goal))
+        plan.append(EvaluationEpisode(f"{group}-{len(plan):04d}", group, kind, start_of, asked, seed, goal))
 
     starts = {task: demo.seeds.ask(number, scale.ask_starts) for number, task in enumerate(demo.tasks)}
     for kind in KINDS:
@@ -93,7 +93,7 @@ def make_plan(demo: Demo, goals: Goals) -> list[Question]:
     return plan
 
 
-def shard(plan: Sequence[Question], index: int, count: int) -> list[Question]:
+def shard(plan: Sequence[EvaluationEpisode], index: int, count: int) -> list[EvaluationEpisode]:
     """Every ``count``-th question from ``index`` on, so that each shard has about the same work."""
     return list(plan[index::count])
 

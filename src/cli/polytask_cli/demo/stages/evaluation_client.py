@@ -77,7 +77,7 @@ class Answer:
     commands: list[HeardCommand]
 
 
-class Asker:
+class EvaluationClient:
     """Asks one goal after the other. A context manager that begins and ends rclpy."""
 
     def __init__(self, name: str = "demo_client") -> None:
@@ -96,7 +96,7 @@ class Asker:
         self.node.create_subscription(StateVector, "state", self._states.append, _deep(qos.STATE), raw=True)
         self.node.create_subscription(EpisodeStatus, "episode", self._hear_status, _deep(qos.EPISODE), raw=True)
 
-    def __enter__(self) -> Asker:
+    def __enter__(self) -> EvaluationClient:
         return self
 
     def __exit__(

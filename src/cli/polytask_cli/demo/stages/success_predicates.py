@@ -13,16 +13,16 @@ def done_tasks(suite: str, tasks: Sequence[str], states: NDArray[np.float32]) ->
 
     None for a suite whose tasks cannot be judged from the state alone.
     """
-    from polytask_suites.tabletop.tasks import HOLD_STEPS, JUDGES
+    from polytask_suites.tabletop.tasks import HOLD_STEPS, SUCCESS_PREDICATES
 
     if suite == "kitchen":
         return _done_in_kitchen(tasks, states)
-    if suite not in JUDGES:
+    if suite not in SUCCESS_PREDICATES:
         return None
     newest = states[-HOLD_STEPS:]
     if len(newest) < HOLD_STEPS:
         return []
-    return [task for task in tasks if all(JUDGES[suite][task](state)[0] for state in newest)]
+    return [task for task in tasks if all(SUCCESS_PREDICATES[suite][task](state)[0] for state in newest)]
 
 
 def _done_in_kitchen(tasks: Sequence[str], states: NDArray[np.float32]) -> list[str]:

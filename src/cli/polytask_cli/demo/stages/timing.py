@@ -52,7 +52,7 @@ def realtime(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     process, an observer, had the command. A goal's first command may answer an observation from before the goal: what
     passed until somebody asked is no latency, so those are left out. Periods are those between commands of one goal.
     """
-    from polytask_cli.demo.stages.evaluation_client import Asker
+    from polytask_cli.demo.stages.evaluation_client import EvaluationClient
     from polytask_cli.demo.stages.observer import Observer
 
     tasks, seeds, seconds, rate = spec["tasks"], spec["seeds"], float(spec["seconds"]), float(spec["rate"])
@@ -61,7 +61,7 @@ def realtime(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     arrivals: list[float] = []
     periods: list[float] = []
     succeeded = goals = 0
-    with stack, Asker() as asker:
+    with stack, EvaluationClient() as asker:
         observer = Observer(asker.node, spec["camera_topic"])
         asker.wait()
         asker.spin(3.0)  # the first pictures and the collector's first passes are start-up, not control
@@ -102,7 +102,7 @@ def lockstep(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     """
     import torch
 
-    from polytask_cli.demo.stages.evaluation_client import Asker
+    from polytask_cli.demo.stages.evaluation_client import EvaluationClient
     from polytask_policy.unified import UnifiedPolicy
     from polytask_suites import make_env
 
@@ -114,7 +114,7 @@ def lockstep(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     through_ros: list[tuple[int, float]] = []
     in_process: list[tuple[int, float]] = []
     same = 0
-    with stack, Asker() as asker:
+    with stack, EvaluationClient() as asker:
         asker.wait()
         for number, seed in enumerate(seeds[:WARM_UP]):
             asker.ask(tasks[number % len(tasks)], seed, "name", tasks[number % len(tasks)])

@@ -60,7 +60,7 @@ def learned(context: Context) -> dict[str, Any]:
     from polytask_trainer.common.settings import read_settings
     from polytask_trainer.distillation.config import DistillConfig
     from polytask_trainer.distillation.distill import distill
-    from polytask_trainer.lifelong.add_task import assimilate, copy_policy
+    from polytask_trainer.lifelong.add_task import add_task, copy_policy
 
     config, encode = context.config, TextEncoder().encode
     tasks: list[str] = config["tasks"]
@@ -81,7 +81,7 @@ def learned(context: Context) -> dict[str, Any]:
             copy_policy(before, policy)
             rehearse = config["variant"] != "fine-tuning"
             settings = dataclasses.replace(distillation, steps=more_steps)
-            done = assimilate(settings, expert, policy, rehearse=rehearse, **told)
+            done = add_task(settings, expert, policy, rehearse=rehearse, **told)
         if not done.finished:
             raise Stopped
         if number == len(tasks) - 1 or not config.get("last_only"):
