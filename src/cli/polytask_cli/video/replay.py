@@ -9,6 +9,8 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from polytask_trainer.rollouts.episode import replay as play_again
+
 
 def replay(
     env: gymnasium.Env[Any, Any],
@@ -22,14 +24,12 @@ def replay(
 
     ``size`` is (width, height).
     """
-    observation, _ = env.reset(seed=seed, options={"task": task})
-    pictures, wanted = [], set(frames)
-    for step in range(len(actions) + 1):
+    pictures, states, wanted = [], [], set(frames)
+    for step, state in enumerate(play_again(env, actions, seed, task)):
+        states.append(state)
         if step in wanted:
             pictures.append(picture(env, size))
-        if step < len(actions):
-            observation, *_ = env.step(actions[step])
-    return pictures, observation["state"]
+    return pictures, states[-1]
 
 
 def picture(env: gymnasium.Env[Any, Any], size: tuple[int, int] | None = None) -> NDArray[np.uint8]:

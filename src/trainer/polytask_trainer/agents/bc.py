@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from polytask_policy.networks import Actor
+from polytask_trainer.common.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,10 @@ class CloningConfig:
                 raise ValueError(f"cloning.{name} must be positive, not {getattr(self, name)}")
 
 
-def pairs(
-    demonstrations: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Stack demonstrations, each (states (T+1, n), actions (T, k)), into states (N, n) and actions (N, k)."""
-    states = np.concatenate([states[: len(actions)] for states, actions in demonstrations]).astype(np.float32)
-    return states, np.concatenate([actions for _, actions in demonstrations]).astype(np.float32)
+def pairs(demonstrations: Sequence[Trajectory]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Stack demonstrations into states (N, n) and actions (N, k)."""
+    states = np.concatenate([one.states[: len(one.actions)] for one in demonstrations]).astype(np.float32)
+    return states, np.concatenate([one.actions for one in demonstrations]).astype(np.float32)
 
 
 def clone(
@@ -54,14 +55,17 @@ def clone(
     return fit(actor, states, actions, config, seed)
 
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
 def fit(
-    actor: Actor,
+    actor: Network,
     states: NDArray[np.float32],
     actions: NDArray[np.float32],
     config: CloningConfig,
     seed: int,
     rehearse: Callable[[torch.Generator], torch.Tensor] | None = None,
-) -> Actor:
+) -> Network:
     """Train ``actor`` in place on states (N, n) and actions (N, k), and return it.
 
     ``rehearse`` gives a loss to add at each step: of what must not be forgotten meanwhile.

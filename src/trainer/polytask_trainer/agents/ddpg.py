@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from polytask_policy.networks import Actor
+from polytask_trainer.common.optimizer_state import load_moments, moments, under
 from polytask_trainer.replay.states import Batch
 
 
@@ -64,6 +64,8 @@ class AgentConfig:
                 raise ValueError(f"agent.{name} must not be negative, not {getattr(self, name)}")
 
 
+_OPTIMIZERS = ("actor_optimizer", "critic_optimizer")
+
 Losses = dict[str, Any]
 """Figures for the log, each a number or a tensor that is one."""
 
@@ -95,15 +97,66 @@ class TwinCritic(nn.Module):
         return torch.baddbmm(self.biases[-1], x, self.weights[-1]).squeeze(2)
 
 
-class DDPG:
+class ActorNetwork(Protocol):
+    """What the agent needs of its actor: ``tanh(layers(see(state)))`` is the mean action."""
+
+    @property
+    def seen_size(self) -> int:
+        """Width of what ``see`` gives."""
+        ...
+
+    @property
+    def state_size(self) -> int:
+        """Entries of a state."""
+        ...
+
+    @property
+    def action_size(self) -> int:
+        """Entries of an action."""
+        ...
+
+    @property
+    def layers(self) -> nn.Module:
+        """What the actor's loss trains: (..., seen) -> action (..., k) before its tanh."""
+        ...
+
+    def see(self, state: Tensor) -> Tensor:
+        """Return what ``layers`` and the critics take of a state."""
+        ...
+
+    def __call__(self, state: Tensor) -> Tensor:
+        """Return the mean action."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All weights, as a module gives them."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """All weights and buffers, as a module gives them."""
+        ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """Take over what ``state_dict`` gave."""
+        ...
+
+
+Network = TypeVar("Network", bound=ActorNetwork)
+"""The actor's class."""
+
+
+class DDPG(Generic[Network]):
     """The agent: a deterministic actor, two critics with slow targets, and demonstrations that hold the actor."""
 
     networks: tuple[str, ...] = ("actor", "average", "best", "critic", "target")
     """What a resumable training has to keep, beside the optimizers."""
+    actor: Network
+    average: Network
+    best: Network
 
     def __init__(
         self,
-        actor: Actor,
+        actor: Network,
         demonstrations: tuple[NDArray[np.float32], NDArray[np.float32]],
         config: AgentConfig,
         generator: torch.Generator,
@@ -123,6 +176,22 @@ class DDPG:
         self.imitated = len(self._demo_states)
         """How many of the demonstrations' pairs are drawn from, the first ones; not to change once updates are recorded
         (:class:`~polytask_trainer.agents.cuda_graph.Graphed`)."""
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Networks and optimizers, for a checkpoint; not the generator."""
+        tensors: dict[str, Tensor] = {}
+        for name in self.networks:
+            tensors |= {f"{name}.{key}": value for key, value in getattr(self, name).state_dict().items()}
+        for name in _OPTIMIZERS:
+            tensors |= {f"{name}.{key}": value for key, value in moments(getattr(self, name)).items()}
+        return tensors
+
+    def from_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what ``to_tensors`` gave."""
+        for name in self.networks:
+            getattr(self, name).load_state_dict(under(tensors, name))
+        for name in _OPTIMIZERS:
+            load_moments(getattr(self, name), under(tensors, name))
 
     def keep_best(self) -> None:
         """Remember the averaged actor as it is now."""
@@ -208,7 +277,7 @@ class DDPG:
         return torch.empty_like(like).normal_(generator=self.generator)
 
 
-def _follow(slow: nn.Module, fast: nn.Module, rate: float) -> None:
+def _follow(slow: ActorNetwork | nn.Module, fast: ActorNetwork | nn.Module, rate: float) -> None:
     """Move the weights of ``slow`` towards those of ``fast`` by ``rate`` (Polyak)."""
     slow_weights: list[Tensor] = list(slow.parameters())
     torch._foreach_lerp_(slow_weights, list(fast.parameters()), rate)

@@ -7,6 +7,7 @@ the state wherever the other agent has the state alone. Auxiliary losses may tra
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +23,7 @@ from polytask_trainer.agents.pixel_config import PictureConfig
 from polytask_trainer.auxiliary.joint import Auxiliary
 from polytask_trainer.auxiliary.replay import SteppedBatch
 from polytask_trainer.common.device import quick_in_bf16
+from polytask_trainer.common.optimizer_state import under
 from polytask_trainer.replay.augment import random_shift
 from polytask_trainer.replay.pixels import PixelBatch
 
@@ -35,13 +37,10 @@ class Seen:
     actions: NDArray[np.float32]
 
 
-class DrQv2(DDPG):
+class DrQv2(DDPG[PixelActor]):  # type: ignore[type-var]
     """The agent; its networks and its random numbers live on ``device``, batches are brought there."""
 
-    actor: PixelActor  # type: ignore[assignment]
-    average: PixelActor  # type: ignore[assignment]
-    best: PixelActor  # type: ignore[assignment]
-    networks = (*DDPG.networks, "watcher", "acting")
+    networks = (*DDPG.networks, "target_encoder", "actor_snapshots")
 
     def __init__(
         self, actor: PixelActor, demonstrations: Seen, config: AgentConfig, pictures: PictureConfig, seed: int
@@ -49,16 +48,18 @@ class DrQv2(DDPG):
         """``actor`` is pre-trained on ``demonstrations``."""
         self.device = pictures.torch_device()
         generator = torch.Generator().manual_seed(seed)
-        super().__init__(actor, (demonstrations.states, demonstrations.actions), config, generator)  # type: ignore[arg-type]
+        super().__init__(actor, (demonstrations.states, demonstrations.actions), config, generator)
         moved: list[nn.Module] = [self.actor, self.average, self.best, self.critic, self.target]
         for network in moved:
             network.to(self.device)
         on_gpu = self.device.type == "cuda"
         if on_gpu:
             self.generator = generator = torch.Generator(self.device).manual_seed(seed)
-        # Episode e acts with acting[e % len(acting)]; in memory that actor processes share.
-        self.acting = nn.ModuleList(copy.deepcopy(actor).cpu() for _ in range(pictures.actors + 1)).share_memory()
-        self.watcher = copy.deepcopy(self.actor)
+        # Episode e acts with actor_snapshots[e % len(actor_snapshots)]; in memory that actor processes share.
+        self.actor_snapshots = nn.ModuleList(
+            copy.deepcopy(actor).cpu() for _ in range(pictures.actors + 1)
+        ).share_memory()
+        self.target_encoder = copy.deepcopy(self.actor)
         rate = config.learning_rate
         adam = partial(torch.optim.Adam, lr=rate, fused=True, capturable=on_gpu)
         self.actor_optimizer = adam(self.actor.layers.parameters())
@@ -83,13 +84,19 @@ class DrQv2(DDPG):
             for learns in (False, True):
                 self._graphs[learns] = Graphed(partial(self._of_parts, learns), self.generator)
 
+    def from_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what ``to_tensors`` gave, also in an earlier version, where two networks had other names."""
+        for name, former in (("target_encoder", "watcher"), ("actor_snapshots", "acting")):
+            tensors = {**tensors, **{f"{name}.{key}": value for key, value in under(tensors, former).items()}}
+        super().from_tensors(tensors)
+
     def publish(self, episode: int, actor: PixelActor | None = None) -> None:
         """Let that episode act with the weights as they are now, or with those of another actor."""
-        self.acting[episode % len(self.acting)].load_state_dict((actor or self.actor).state_dict())
+        self.actor_snapshots[episode % len(self.actor_snapshots)].load_state_dict((actor or self.actor).state_dict())
 
-    def refresh_watcher(self) -> None:
+    def refresh_target_encoder(self) -> None:
         """Let the target encoder, on whose features episodes are matched, be the encoder as it is now."""
-        self.watcher.load_state_dict(self.actor.state_dict())
+        self.target_encoder.load_state_dict(self.actor.state_dict())
 
     def update(self, batch: PixelBatch, train_actor: bool = True) -> dict[str, Tensor]:  # type: ignore[override]
         """One step of the critics with the encoder and, unless told otherwise, of the actor; returns losses.

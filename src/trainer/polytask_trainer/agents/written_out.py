@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from polytask_policy.networks import Actor
 from polytask_trainer.agents.ddpg import DDPG, Losses, TwinCritic
 from polytask_trainer.replay.states import Batch
 
@@ -116,7 +117,7 @@ class Adam:
         return not begins
 
 
-class WrittenOut(DDPG):
+class WrittenOut(DDPG[Actor]):
     """The agent, for actors that are one perceptron, and without what must not be forgotten meanwhile."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -229,7 +230,7 @@ class WrittenOut(DDPG):
         shown[:] = actions[:, None]
 
 
-def _of_actor(actor: Any, x: Tensor) -> Layers:
+def _of_actor(actor: Actor, x: Tensor) -> Layers:
     linear = [one for one in actor.layers if isinstance(one, nn.Linear)]
     return Layers([one.weight.mT for one in linear], [one.bias for one in linear], x)
 

@@ -16,7 +16,7 @@ from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.relevance import Relevance, make_relevance
 from polytask_trainer.auxdistill.rollout import Player, Rollout
 from polytask_trainer.auxdistill.state import Log, Training, save_policy
-from polytask_trainer.experts.state_learner import LearnResult
+from polytask_trainer.experts.learn import LearnResult
 
 FIRST_START = 1_000_000
 """Training draws its starts from here on; see docs/explanation/experiments.md."""

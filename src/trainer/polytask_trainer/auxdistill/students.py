@@ -28,7 +28,7 @@ from polytask_trainer.auxdistill.learn import learn_auxdistill
 from polytask_trainer.auxdistill.network import RecurrentPolicy
 from polytask_trainer.auxdistill.state import load_policy
 from polytask_trainer.common.scales import state_scales, units
-from polytask_trainer.experts.state_learner import LearnResult
+from polytask_trainer.experts.learn import LearnResult
 from polytask_trainer.rollouts import goal_rollouts as trials
 from polytask_trainer.rollouts.evaluate import evaluate, evaluation_seeds, training_seed
 

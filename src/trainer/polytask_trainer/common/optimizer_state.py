@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ def load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with "prefix.", by the rest of their names."""
     start = len(prefix) + 1
     return {key[start:]: value for key, value in tensors.items() if key.startswith(f"{prefix}.")}

@@ -16,7 +16,7 @@ LOG = "progress.jsonl"
 
 @dataclasses.dataclass
 class Counters:
-    """How far and how well a training is; ``seconds`` is its time over all of its sittings."""
+    """How far and how well a training is; ``seconds`` is its time over all of its sessions."""
 
     step: int = 0
     episode: int = 0
@@ -26,8 +26,8 @@ class Counters:
     """Sums of rewards of the last episodes."""
     best: float | None = None
     """The highest mean of these so far."""
-    owed: int = 0
-    """Updates that the last episode still has to get; its steps, sum of rewards and success follow."""
+    pending_updates: int = 0
+    """Gradient updates still to be made for the last episode; its steps, sum of rewards and success follow."""
     length: int = 0
     reward: float = 0.0
     success: bool = False

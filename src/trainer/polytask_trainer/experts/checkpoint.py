@@ -7,23 +7,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.common.errors import other_training
-from polytask_trainer.common.optimizer_state import load_moments, moments, under
+from polytask_trainer.common.optimizer_state import under
 from polytask_trainer.common.progress import Counters
 from polytask_trainer.experts.config import LearnConfig
-from polytask_trainer.replay.pixels import PixelReplay
-from polytask_trainer.replay.states import Replay
-from polytask_trainer.rewards.matching import MatchingReward
+from polytask_trainer.experts.parts import Checkpointed, Reward
 
 KIND = "expert-training"
-_OPTIMIZERS = ("actor_optimizer", "critic_optimizer")
 
 
 def fingerprint(config: LearnConfig, task: str, arrays: Sequence[np.ndarray[Any, Any]]) -> str:
@@ -36,20 +33,25 @@ def fingerprint(config: LearnConfig, task: str, arrays: Sequence[np.ndarray[Any,
     return digest.hexdigest()
 
 
+class CheckpointedAgent(Checkpointed, Protocol):
+    """An agent whose state can be kept."""
+
+    @property
+    def generator(self) -> torch.Generator:
+        """Where all its random numbers come from."""
+        ...
+
+
 def save_training(
     folder: Path,
-    agent: DDPG,
-    replay: Replay | PixelReplay,
-    reward: MatchingReward[Any] | None,
+    agent: CheckpointedAgent,
+    replay: Checkpointed,
+    reward: Reward | None,
     counters: Counters,
     identity: str,
 ) -> None:
     """Write the state as one checkpoint, replacing the last."""
-    tensors: dict[str, Tensor] = {"generator": agent.generator.get_state()}
-    for name in agent.networks:
-        tensors |= {f"{name}.{key}": value for key, value in getattr(agent, name).state_dict().items()}
-    for name in _OPTIMIZERS:
-        tensors |= {f"{name}.{key}": value for key, value in moments(getattr(agent, name)).items()}
+    tensors: dict[str, Tensor] = {"generator": agent.generator.get_state(), **agent.to_tensors()}
     tensors |= {f"replay.{key}": value for key, value in replay.to_tensors().items()}
     scale = reward.scale if reward is not None else None
     meta = {"kind": KIND, "identity": identity, "reward_scale": scale, **dataclasses.asdict(counters)}
@@ -57,7 +59,7 @@ def save_training(
 
 
 def load_training(
-    folder: Path, agent: DDPG, replay: Replay | PixelReplay, reward: MatchingReward[Any] | None, identity: str
+    folder: Path, agent: CheckpointedAgent, replay: Checkpointed, reward: Reward | None, identity: str
 ) -> Counters | None:
     """Restore everything in place and return the counters; None where nothing was saved. Raises ResumeError."""
     if not has_checkpoint(folder):
@@ -65,14 +67,12 @@ def load_training(
     tensors, meta = load_checkpoint(folder, KIND)
     if meta["identity"] != identity:
         raise other_training(folder)
-    for name in agent.networks:
-        getattr(agent, name).load_state_dict(under(tensors, name))
-    for name in _OPTIMIZERS:
-        load_moments(getattr(agent, name), under(tensors, name))
+    agent.from_tensors(tensors)
     replay.from_tensors(under(tensors, "replay"))
     if reward is not None:
-        reward.scale = meta["reward_scale"]
-    # A state of an earlier version says nothing of updates that are owed: it was written between episodes.
+        reward.restore(meta["reward_scale"])
+    # Earlier versions called the pending updates "owed", and before that wrote the state between episodes only.
+    meta.setdefault("pending_updates", meta.get("owed", 0))
     known = {field.name: meta[field.name] for field in dataclasses.fields(Counters) if field.name in meta}
     counters = Counters(**known)
     if len(tensors["generator"]) == len(agent.generator.get_state()):

@@ -64,6 +64,16 @@ class LearnConfig:
         if self.goal_rollouts < self.goal_pictures:
             raise ValueError("goal_rollouts must be at least goal_pictures")
 
+    def noise(self, episode: int) -> float:
+        """Standard deviation of the exploration in the training episode of that number."""
+        return self.seed_noise if episode < self.seed_episodes else self.agent.noise
+
+    def updates_after(self, episodes: int, steps: int) -> int:
+        """Gradient updates to be made when that many episodes are run, the last of so many steps."""
+        if episodes < self.seed_episodes:
+            return 0
+        return self.critic_updates if episodes == self.seed_episodes else round(self.updates_per_step * steps)
+
 
 def load_learn_config(path: Path | str, **overrides: Any) -> LearnConfig:
     """Read a YAML file into a LearnConfig; ``overrides`` replace top-level entries. Raises ConfigError."""

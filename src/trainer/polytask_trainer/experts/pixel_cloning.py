@@ -17,14 +17,16 @@ from polytask_policy.description import Description, Pictures
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.pixel_networks import PixelActor
 from polytask_policy.view import fit
+from polytask_trainer.agents.bc import pairs
 from polytask_trainer.agents.drqv2 import Seen
 from polytask_trainer.agents.pixel_config import PictureConfig
 from polytask_trainer.common.errors import other_training
 from polytask_trainer.common.optimizer_state import load_moments, moments, under
 from polytask_trainer.common.scales import state_scales, units
+from polytask_trainer.common.trajectory import Trajectory
 from polytask_trainer.experts.config import LearnConfig
 from polytask_trainer.replay.augment import random_shift
-from polytask_trainer.rewards.encoded import Watched
+from polytask_trainer.replay.frame_store import frame_stacks
 from polytask_trainer.rollouts.episode import Demonstration
 
 CLONING = "cloning"
@@ -41,24 +43,26 @@ def seeing(description: Description, config: PictureConfig) -> Description:
     return dataclasses.replace(description, state_names=config.state, pictures=pictures)
 
 
-def watched(demonstration: Demonstration, description: Description, columns: Sequence[int]) -> Watched:
-    """What a policy sees of a recorded episode, read with its pictures. Raises ValueError without them."""
+def image_trajectory(demonstration: Demonstration, description: Description, columns: Sequence[int]) -> Trajectory:
+    """What an image-based policy takes of a recorded episode: some columns of its states, and its camera's frames.
+
+    Raises ValueError where it was read without pictures.
+    """
     assert description.pictures is not None
     images: Mapping[str, NDArray[np.uint8]] = getattr(demonstration, "images", {})
     camera = description.pictures.camera
     if camera not in images:
         raise ValueError(f"a demonstration has no pictures of camera '{camera}': record it with its camera")
     frames = np.stack([fit(picture, description.pictures.size) for picture in images[camera]])
-    return Watched(demonstration.state[:, list(columns)].astype(np.float32), frames)
+    states = demonstration.state[:, list(columns)].astype(np.float32)
+    return Trajectory(states, demonstration.action.astype(np.float32), images=frames)
 
 
-def seen_pairs(demonstrations: Sequence[tuple[Watched, NDArray[np.float32]]], stack: int) -> Seen:
-    """Stack demonstrations, each what was seen and its actions (T, k), into pairs."""
-    return Seen(
-        np.concatenate([one.states[: len(actions)] for one, actions in demonstrations]),
-        np.concatenate([one.stacks(stack)[: len(actions)] for one, actions in demonstrations]),
-        np.concatenate([actions for _, actions in demonstrations]),
-    )
+def seen_pairs(demonstrations: Sequence[Trajectory], stack: int) -> Seen:
+    """Stack demonstrations with their images into pairs."""
+    frames = [frame_stacks(one.images, stack)[: len(one.actions)] for one in demonstrations if one.images is not None]
+    states, actions = pairs(demonstrations)
+    return Seen(states, np.concatenate(frames), actions)
 
 
 class Kept:
@@ -144,7 +148,7 @@ def clone_pixel_expert(config: LearnConfig, demonstrations: Sequence[Any], descr
     assert config.pictures is not None
     seen = seeing(description, config.pictures)
     columns = seen.columns(description.state_names)
-    shown = seen_pairs([(watched(one, seen, columns), one.action) for one in demonstrations], config.pictures.stack)
+    shown = seen_pairs([image_trajectory(one, seen, columns) for one in demonstrations], config.pictures.stack)
     actor = clone_pixel_actor(config, shown, seen)
     assert actor is not None
     return ExpertPolicy(actor, seen)

@@ -18,7 +18,7 @@ from polytask_trainer.jobs.spec import POLYTASK, AddTaskJob, CallJob, DistillJob
 if TYPE_CHECKING:
     import gymnasium
 
-    from polytask_trainer.experts.state_learner import LearnResult
+    from polytask_trainer.experts.learn import LearnResult
 
 Progress = Callable[[dict[str, Any]], None]
 ShouldStop = Callable[[], bool]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import gymnasium
 from polytask_policy.description import Description
 from polytask_policy.text import TextEncoder
 from polytask_trainer.distillation.dataset import SentenceEncoder
+from polytask_trainer.experts import states
 from polytask_trainer.experts.config import LearnConfig
-from polytask_trainer.experts.state_learner import LearnResult
-from polytask_trainer.lifelong.online import OnlineLearner
-from polytask_trainer.lifelong.warm_start import FromPolicy, WarmLearner
+from polytask_trainer.experts.learn import LearnResult, learn
+from polytask_trainer.experts.training import prepared
+from polytask_trainer.lifelong.online import begin_online
+from polytask_trainer.lifelong.warm_start import warm_start
 from polytask_trainer.rollouts.episode import Demonstration
 
 
@@ -39,12 +42,17 @@ def learn_from(
     """
     if config.pictures is not None:
         raise ValueError("a policy of states cannot be the start of one that sees: leave out the warm start")
-    kind: type[FromPolicy] = OnlineLearner if online else WarmLearner
     encode = encode or TextEncoder().encode
-    learner = kind(
-        policy, encode, config, env_factory, demonstrations, description, Path(output), on_progress, should_stop
-    )
-    try:
-        return learner.run()
-    finally:
-        learner.close()
+    with closing(env_factory()) as env:
+        training = prepared(config, env, demonstrations, description, Path(output), on_progress, should_stop)
+        if online:
+            start = begin_online(training, policy, encode)
+            return learn(start.training, start.clone, start.parts)
+        training, warm = warm_start(training, policy, encode)
+        return learn(
+            training,
+            lambda: states.clone(training, warm.imitated),
+            lambda actor: states.state_parts(training, warm.imitated, actor),
+            seed_episodes=warm.trials,
+            imitated=warm.pairs_at,
+        )

@@ -55,6 +55,13 @@ class FrameStore:
             self._touched = 0
 
 
+def frame_stacks(frames: NDArray[np.uint8], stack: int) -> NDArray[np.uint8]:
+    """Stacked frames uint8 (T+1, 3 stack, size, size) of an episode's frames uint8 (T+1, 3, size, size)."""
+    places = torch.arange(len(frames))
+    found: NDArray[np.uint8] = frames[stacked(torch.zeros_like(places), places, stack).numpy()]
+    return found.reshape(len(places), -1, *found.shape[-2:])
+
+
 def stacked(first: Tensor, place: Tensor, stack: int) -> Tensor:
     """Places (B, stack) of the frames that end at ``place`` (B,), oldest first, none before the episode's ``first``.
 

@@ -71,10 +71,9 @@ class Replay:
         state, next_state, action, reward, discount = self._rows.index_select(0, index).split(self._sizes, dim=1)
         return Batch(state, action, reward[:, 0], discount[:, 0], next_state)
 
-    def states(self) -> NDArray[np.float32]:
-        """All visited states float32 (N, n), one per step, for distillation."""
-        states: NDArray[np.float32] = self._states[: self.size].numpy()
-        return states
+    def export(self) -> dict[str, NDArray[np.float32]]:
+        """What distillation needs: all visited ``states`` float32 (N, n), one per step."""
+        return {"states": self._states[: self.size].numpy()}
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The filled part, for a checkpoint."""

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from polytask_policy.pixel_networks import PixelActor
-from polytask_trainer.replay.frame_store import stacked
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A trajectory as a pixel policy knows it: states float32 (T+1, n), frames uint8 (T+1, 3, size, size)."""
-
-    states: NDArray[np.float32]
-    frames: NDArray[np.uint8]
-
-    def stacks(self, stack: int) -> NDArray[np.uint8]:
-        """Stacked frames uint8 (T+1, 3 stack, size, size)."""
-        places = torch.arange(len(self.frames))
-        found: NDArray[np.uint8] = self.frames[stacked(torch.zeros_like(places), places, stack).numpy()]
-        return found.reshape(len(places), -1, *found.shape[-2:])
+from polytask_trainer.common.trajectory import Trajectory
+from polytask_trainer.replay.frame_store import frame_stacks
 
 
 class EncodedFeatures:
@@ -33,7 +19,7 @@ class EncodedFeatures:
     So a distance of one in the matching cost is about as far as a demonstration's beginning is from its end.
     """
 
-    def __init__(self, actor: PixelActor, demonstrations: Sequence[Watched]) -> None:
+    def __init__(self, actor: PixelActor, demonstrations: Sequence[Trajectory]) -> None:
         """``actor`` gives encoder and normaliser, as they are when called."""
         self._actor = actor
         self._scale = np.ones(actor.encoder.feature + actor.state_size)
@@ -42,10 +28,11 @@ class EncodedFeatures:
             spread = 2.0 * np.sqrt(all_features[:, block].var(axis=0).sum())
             self._scale[block] = max(float(spread), 1e-3)
 
-    def __call__(self, episode: Watched) -> NDArray[np.float64]:
+    def __call__(self, episode: Trajectory) -> NDArray[np.float64]:
         """Features float64 (T+1, d)."""
         device = self._actor.normaliser.centre.device
-        stacks = torch.from_numpy(episode.stacks(self._actor.pictures.stack)).to(device)
+        assert episode.images is not None
+        stacks = torch.from_numpy(frame_stacks(episode.images, self._actor.pictures.stack)).to(device)
         with torch.inference_mode():
             seen = self._actor.see(torch.from_numpy(episode.states).to(device), stacks)
         features: NDArray[np.float64] = seen.cpu().numpy().astype(np.float64) / self._scale

@@ -51,11 +51,11 @@ ACCURACY = 5e-3
 """Error of the plan's marginals, of a mass of 1. Rewards are then within 0.5 % of the largest of what an exact plan
 gives, in hard cases 1.5 %; for that one Newton's steps take as long again."""
 
-Trajectory = TypeVar("Trajectory")
-"""Input of the features: states float32 (T+1, n), or an image-based policy's observations. Entry 0 is the reset's."""
+Episode = TypeVar("Episode")
+"""Input of the features: a trajectory, or an array (T+1, ...). Entry 0 is the reset's."""
 
 
-class MatchingReward(Generic[Trajectory]):
+class MatchingReward(Generic[Episode]):
     """Rewards of a whole episode: how well it can be transported onto the demonstration that it matches best.
 
     A demonstration ends when its task is done, a training episode at its horizon; so the demonstration's last frame
@@ -64,35 +64,47 @@ class MatchingReward(Generic[Trajectory]):
 
     def __init__(
         self,
-        demonstrations: Sequence[Trajectory],
-        features: Callable[[Trajectory], NDArray[np.float64]],
+        demonstrations: Sequence[Episode],
+        features: Callable[[Episode], NDArray[np.float64]],
         horizon: int,
         config: MatchingConfig | None = None,
     ) -> None:
-        """``features`` gives float64 (T+1, d) of a trajectory; ``horizon`` steps make a training episode."""
+        """``features`` gives float64 (T+1, d) of an episode; ``horizon`` steps make a training episode."""
         self.config = config or MatchingConfig()
-        self.features = features
-        self._horizon = horizon
+        self._demonstrations, self._horizon = demonstrations, horizon
         self.scale: float | None = None  # of the reward "cost"; set by the first episode, part of the training state
-        self._targets = [torch.from_numpy(_held(features(one)[1:], horizon)) for one in demonstrations]
+        self._match_on(features)
 
-    def __call__(self, episode: Trajectory) -> NDArray[np.float32]:
+    def _match_on(self, features: Callable[[Episode], NDArray[np.float64]]) -> None:
+        """Compare episodes by these features from now on."""
+        self.features = features
+        self._targets = [torch.from_numpy(_held(features(one)[1:], self._horizon)) for one in self._demonstrations]
+
+    def __call__(self, episode: Episode) -> NDArray[np.float32]:
         """Rewards float32 (T,) for the T steps of an episode: entry t rewards arriving at t+1."""
         own = torch.from_numpy(self.features(episode)[1:])
-        distances = max((-self._distances(own, target) for target in self._targets), key=lambda d: float(d.sum()))
+        # Costs add up to the distance of the episode from a demonstration; the nearest demonstration counts.
+        costs = min((self._costs(own, target) for target in self._targets), key=lambda c: float(c.sum()))
         if self.config.reward == "exp":
-            return (REWARD_SUM / self._horizon * distances.exp()).to(torch.float32).numpy()
+            return (REWARD_SUM / self._horizon * (-costs).exp()).to(torch.float32).numpy()
         if self.scale is None:
-            self.scale = REWARD_SUM / max(float(distances.abs().sum()), 1e-6)
-        return (self.scale * distances).to(torch.float32).numpy()
+            self.scale = REWARD_SUM / max(float(costs.abs().sum()), 1e-6)
+        return (-self.scale * costs).to(torch.float32).numpy()  # Eq. 5
 
-    def arrival(self, episode: Trajectory) -> int:
+    def arrival(self, episode: Episode) -> int:
         """The step in [1, T] at which an episode is nearest to where a demonstration ends."""
         own = torch.from_numpy(self.features(episode)[1:])
         ends = torch.stack([target[-1] for target in self._targets])
         return 1 + int(torch.cdist(own, ends).amin(1).argmin())
 
-    def _distances(self, own: Tensor, target: Tensor) -> Tensor:
+    def restore(self, scale: float | None) -> None:
+        """Carry on a training whose reward had this ``scale``."""
+        self.scale = scale
+
+    def refresh(self, before: int, after: int) -> None:
+        """Called when the agent has learned from its steps ``before`` to ``after``; fixed features stay as they are."""
+
+    def _costs(self, own: Tensor, target: Tensor) -> Tensor:
         """Return the cost of each own frame's mass under the plan, float64 (T,) >= 0; T times Eq. 5 with its sign."""
         cost = _cost(own, target, self.config.cost)
         t = torch.arange(1, len(own) + 1, dtype=cost.dtype) / len(own)

@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,37 +24,42 @@ from torch import nn
 from polytask_policy.description import Description
 from polytask_policy.pixel_networks import PixelActor
 from polytask_policy.view import View
+from polytask_trainer.common.trajectory import Trajectory
 from polytask_trainer.replay.frame_store import FrameStore
-from polytask_trainer.rollouts.episode import Rollout, rollout, sound_part
+from polytask_trainer.rollouts.episode import Bounds, training_rollout
 
 PATIENCE = 0.2
 """s of waiting for an episode after which it is asked whether to stop."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """An episode to run: with which of the shared actors and how much noise, from where, its frames to which slot."""
+class EpisodeRequest:
+    """An episode to run."""
 
-    acting: int
+    snapshot: int
+    """Number of the shared actor that acts."""
     noise: float
+    """Standard deviation of the exploration."""
     start: int
+    """Start seed."""
     slot: int
+    """Slot of the frame store for its frames."""
 
 
 @dataclass(frozen=True)
-class Stage:
+class WorkerSpec:
     """What all episodes have in common; goes to each process once."""
 
     make_env: Callable[[], gymnasium.Env[Any, Any]]
     description: Description
     """Of the policy: the entries of the state and the pictures that it takes."""
-    acting: nn.ModuleList
+    actor_snapshots: nn.ModuleList
     """Actors in shared memory."""
     frames: tuple[Path, int, int, int]
     """Arguments of the frame store."""
     horizon: int
-    sound: tuple[NDArray[np.float32], NDArray[np.float32]]
-    """Centre and reach beyond which a state is a broken simulation's, see :func:`sound_part`."""
+    bounds: Bounds
+    """Of the states, beyond which a simulation is broken."""
 
 
 class ActorError(RuntimeError):
@@ -64,9 +69,10 @@ class ActorError(RuntimeError):
 class Actors:
     """The processes. They end when closed, and by themselves when the learner is gone."""
 
-    def __init__(self, stage: Stage, count: int) -> None:
+    def __init__(self, spec: WorkerSpec, count: int) -> None:
         """Start them; an environment takes some seconds, and the first episodes wait for it."""
         context = torch.multiprocessing.get_context("spawn")
+        self.count = count
         self.busy = 0.0
         """s that the processes have spent on episodes."""
         self._turn = self._collected = 0
@@ -74,7 +80,7 @@ class Actors:
         self._processes: list[multiprocessing.process.BaseProcess] = []
         for _ in range(count):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, stage), daemon=True)
+            process = context.Process(target=_serve, args=(theirs, spec), daemon=True)
             process.start()
             theirs.close()
             self._connections.append(ours)
@@ -82,18 +88,18 @@ class Actors:
 
     @property
     def outstanding(self) -> int:
-        """Episodes ordered and not collected yet."""
+        """Episodes requested and not collected yet."""
         return self._turn - self._collected
 
-    def order(self, order: Order) -> None:
+    def request(self, request: EpisodeRequest) -> None:
         """Ask for an episode; the processes take turns."""
         try:
-            self._connections[self._turn % len(self._connections)].send(order)
+            self._connections[self._turn % len(self._connections)].send(request)
         except BrokenPipeError:
             raise ActorError("an actor process has ended; was memory short?") from None
         self._turn += 1
 
-    def collect(self, should_stop: Callable[[], bool] = lambda: False) -> Rollout | None:
+    def collect(self, should_stop: Callable[[], bool] = lambda: False) -> Trajectory | None:
         """Wait for the next episode in the order of asking, its frames being in the store. Raises ActorError.
 
         None: asked to stop meanwhile, and the episode is still to come.
@@ -110,7 +116,7 @@ class Actors:
             raise ActorError(result)
         self._collected += 1
         self.busy += busy
-        episode: Rollout = result
+        episode: Trajectory = result
         return episode
 
     def close(self) -> None:
@@ -123,20 +129,20 @@ class Actors:
             process.join()
 
 
-def _serve(connection: Connection, stage: Stage) -> None:
+def _serve(connection: Connection, spec: WorkerSpec) -> None:
     """Do what is asked until the learner has gone."""
     import traceback
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the learner, which ends this one
     torch.set_num_threads(1)
-    env = stage.make_env()
-    store = FrameStore(*stage.frames)
+    env = spec.make_env()
+    store = FrameStore(*spec.frames)
     try:
         while True:
-            order = connection.recv()
+            request = connection.recv()
             begun = time.monotonic()
             try:
-                answer: Rollout | str = _run(env, store, stage, order)
+                answer: Trajectory | str = _run(env, store, spec, request)
             except Exception:
                 answer = traceback.format_exc()
             connection.send((answer, time.monotonic() - begun))
@@ -146,12 +152,12 @@ def _serve(connection: Connection, stage: Stage) -> None:
         env.close()
 
 
-def _run(env: gymnasium.Env[Any, Any], store: FrameStore, stage: Stage, order: Order) -> Rollout:
+def _run(env: gymnasium.Env[Any, Any], store: FrameStore, spec: WorkerSpec, request: EpisodeRequest) -> Trajectory:
     """One episode; its states are the entries that the policy takes."""
-    actor = stage.acting[order.acting]
+    actor = spec.actor_snapshots[request.snapshot]
     assert isinstance(actor, PixelActor)
-    rng = np.random.default_rng([order.start, 1])
-    view = View(stage.description, env.get_wrapper_attr("state_names"))
+    rng = np.random.default_rng([request.start, 1])
+    view = View(spec.description, env.get_wrapper_attr("state_names"))
     frames: list[NDArray[np.uint8]] = []
 
     def look(state: NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -163,14 +169,11 @@ def _run(env: gymnasium.Env[Any, Any], store: FrameStore, stage: Stage, order: O
     def policy(state: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
             mean = actor(*look(state)).numpy()
-        noisy: NDArray[np.float32] = (mean + order.noise * rng.standard_normal(mean.shape)).astype(np.float32)
+        noisy: NDArray[np.float32] = (mean + request.noise * rng.standard_normal(mean.shape)).astype(np.float32)
         return noisy.clip(-1.0, 1.0)
 
-    episode = rollout(env, policy, order.start, stage.horizon)
+    episode = training_rollout(env, policy, request.start, spec.horizon, spec.bounds)
     if len(frames) == len(episode.actions):
         look(episode.states[-1])
-    episode = sound_part(episode, *stage.sound)
-    if len(episode.actions) == 0:
-        raise RuntimeError(f"the environment gave up at the first step of an episode (start seed {order.start})")
-    store.write(order.slot, np.stack(frames[: len(episode.states)]))
-    return Rollout(episode.states[:, view.columns], episode.actions, episode.rewards, episode.success)
+    store.write(request.slot, np.stack(frames[: len(episode.states)]))
+    return replace(episode, states=episode.states[:, view.columns])

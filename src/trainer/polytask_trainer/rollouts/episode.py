@@ -1,7 +1,8 @@
-"""Episodes that were shown and episodes that are run."""
+"""Running an episode, and playing its actions again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +10,10 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_trainer.rollouts.evaluate import Policy
+from polytask_trainer.common.trajectory import Trajectory
+
+Policy = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Action float32 (k,) for a state float32 (n,)."""
 
 
 class Demonstration(Protocol):
@@ -26,46 +30,75 @@ class Demonstration(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """One episode: states (T+1, n), actions (T, k), rewards (T,) of the environment, success at its end."""
+def rollout(
+    env: gymnasium.Env[Any, Any],
+    policy: Policy,
+    seed: int,
+    horizon: int | None = None,
+    *,
+    until_success: bool = False,
+    task: str | None = None,
+) -> Trajectory:
+    """Run ``policy`` from the start given by ``seed`` for ``horizon`` steps (None: until the environment truncates).
 
-    states: NDArray[np.float32]
-    actions: NDArray[np.float32]
-    rewards: NDArray[np.float32]
-    success: bool
-
-
-def rollout(env: gymnasium.Env[Any, Any], policy: Policy, seed: int, horizon: int) -> Rollout:
-    """Run ``policy`` for ``horizon`` steps from the start given by ``seed``.
-
-    It is shorter only where the environment gives up before, as on a simulation that became unstable; the step at
-    which it did is left out.
+    ``until_success`` ends the episode as soon as the task is done, be it at the reset. Otherwise success does not
+    shorten it, as in training, where success is not known; it is shorter only where the environment gives up before
+    its horizon, as on a simulation that became unstable, and the step at which it did is left out. ``task``: which
+    task a suite of several judges by.
     """
-    observation, _ = env.reset(seed=seed)
-    states, actions, rewards, success = [observation["state"]], [], [], False
-    for step in range(1, horizon + 1):
+    observation, info = env.reset(seed=seed, options=None if task is None else {"task": task})
+    states, actions, rewards = [observation["state"]], list[NDArray[np.float32]](), list[float]()
+    success, over = until_success and bool(info.get("success", False)), False
+    while not (over or (until_success and success) or len(actions) == horizon):
         action = policy(observation["state"])
         observation, reward, terminated, truncated, info = env.step(action)
-        if (terminated or truncated) and step < horizon:
+        over = terminated or truncated
+        if over and not until_success and horizon is not None and len(actions) + 1 < horizon:
             break
         states.append(observation["state"])
         actions.append(action)
-        rewards.append(reward)
+        rewards.append(float(reward))
         success = success or bool(info["success"])
     shape = (len(actions), env.action_space.shape[0])  # type: ignore[index]
-    return Rollout(
+    return Trajectory(
         np.stack(states), np.array(actions, dtype=np.float32).reshape(shape), np.array(rewards, np.float32), success
     )
 
 
-def sound_part(episode: Rollout, centre: NDArray[np.float32], reach: NDArray[np.float32]) -> Rollout:
-    """Return the episode up to the first state that is not finite or farther than ``reach`` (n,) from ``centre`` (n,).
+def replay(
+    env: gymnasium.Env[Any, Any], actions: NDArray[Any], seed: int, task: str | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Play actions (T, k) again from the start given by ``seed``; yields the T+1 states, with the environment in each.
+
+    So a caller renders what it wants to see, and iterates to the end.
+    """
+    observation, _ = env.reset(seed=seed, options=None if task is None else {"task": task})
+    yield observation["state"]
+    for action in actions:
+        observation, *_ = env.step(action)
+        yield observation["state"]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A state farther than ``reach`` (n,) from ``centre`` (n,) in any entry comes from a broken simulation."""
+
+    centre: NDArray[np.float32]
+    reach: NDArray[np.float32]
+
+
+def training_rollout(
+    env: gymnasium.Env[Any, Any], policy: Policy, seed: int, horizon: int, bounds: Bounds
+) -> Trajectory:
+    """An episode of fixed length, up to the first state that is not finite or out of ``bounds``.
 
     A simulation that breaks down gives out speeds of 1e5 m/s before it says so; one such state undoes a critic.
+    Raises RuntimeError where nothing is left.
     """
-    far = ~(np.abs(episode.states - centre) <= reach).all(axis=1)
-    if not far.any():
-        return episode
-    last = max(int(far.argmax()) - 1, 0)
-    return Rollout(episode.states[: last + 1], episode.actions[:last], episode.rewards[:last], episode.success)
+    episode = rollout(env, policy, seed, horizon)
+    far = ~(np.abs(episode.states - bounds.centre) <= bounds.reach).all(axis=1)
+    if far.any():
+        episode = episode.until(max(int(far.argmax()) - 1, 0))
+    if len(episode.actions) == 0:
+        raise RuntimeError(f"the environment gave up at the first step of an episode (start seed {seed})")
+    return episode

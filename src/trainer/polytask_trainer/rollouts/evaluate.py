@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 
 from polytask_policy.description import Description
 from polytask_policy.view import View
-
-Policy = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Action float32 (k,) for a state float32 (n,)."""
+from polytask_trainer.rollouts.episode import Policy, rollout
 
 EVALUATION_SEEDS = 10_000
 TRAINING_SEEDS = 1_000_000
@@ -98,20 +96,17 @@ def evaluate(
     """
     if not seeds:
         raise ValueError("evaluate: there are no seeds")
-    successes, lengths, returns = [], [], []
+    episodes = []
     for index, seed in enumerate(seeds):
-        observation, _ = env.reset(seed=int(seed))
-        total, steps, success, over = 0.0, 0, False, False
-        while not (over or success or (horizon is not None and steps >= horizon)):
-            observation, reward, terminated, truncated, info = env.step(policy(observation["state"]))
-            total, steps, success = total + float(reward), steps + 1, bool(info["success"])
-            over = terminated or truncated
-        successes.append(success)
-        lengths.append(steps)
-        returns.append(total)
+        episodes.append(rollout(env, policy, int(seed), horizon, until_success=True))
         if on_episode is not None:
-            on_episode(index, success)
-    return Evaluation(tuple(map(int, seeds)), tuple(successes), tuple(lengths), tuple(returns))
+            on_episode(index, episodes[-1].success)
+    return Evaluation(
+        tuple(map(int, seeds)),
+        tuple(one.success for one in episodes),
+        tuple(len(one.actions) for one in episodes),
+        tuple(float(one.rewards.sum(dtype=np.float64)) for one in episodes),
+    )
 
 
 def in_episode(

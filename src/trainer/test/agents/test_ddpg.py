@@ -7,6 +7,7 @@ from polytask_policy.networks import Actor
 from polytask_trainer.agents.bc import CloningConfig, clone, pairs
 from polytask_trainer.agents.ddpg import DDPG, AgentConfig, TwinCritic
 from polytask_trainer.common.scales import state_scales
+from polytask_trainer.common.trajectory import Trajectory
 from polytask_trainer.replay.states import Batch, Replay
 from polytask_trainer.rollouts.evaluate import evaluate, evaluation_seeds
 
@@ -29,7 +30,7 @@ def batch(reward: float = 1.0, discount: float = 0.0) -> Batch:
 
 
 def test_cloning_reproduces_the_script_on_new_starts() -> None:
-    demos = [(d.state, d.action) for d in map(demonstration, range(5))]
+    demos = [Trajectory(d.state, d.action) for d in map(demonstration, range(5))]
     actor = clone(*pairs(demos), (64, 64), SCALES, CloningConfig(steps=500), seed=0)
 
     @torch.no_grad()
@@ -41,7 +42,7 @@ def test_cloning_reproduces_the_script_on_new_starts() -> None:
 
 
 def test_cloning_is_reproducible_and_leaves_the_global_generator_alone() -> None:
-    data = pairs([(demonstration().state, demonstration().action)])
+    data = pairs([Trajectory(demonstration().state, demonstration().action)])
     before = torch.get_rng_state()
     one, two = (clone(*data, (16,), SCALES, CloningConfig(steps=20), seed=3) for _ in range(2))
     assert torch.equal(before, torch.get_rng_state())

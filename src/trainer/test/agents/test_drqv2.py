@@ -77,10 +77,10 @@ def test_critics_learn_the_value_from_pictures(device: str, compiled: bool) -> N
 
 def test_actors_get_the_weights_of_their_episode(device: str) -> None:
     learner = agent(device, actors=2)
-    assert len(learner.acting) == 3
+    assert len(learner.actor_snapshots) == 3
     learner.update(batch())
     learner.publish(4)
-    fresh, stale = learner.acting[1].state_dict(), learner.acting[0].state_dict()
+    fresh, stale = learner.actor_snapshots[1].state_dict(), learner.actor_snapshots[0].state_dict()
     assert all(torch.equal(fresh[name], value.cpu()) for name, value in learner.actor.state_dict().items())
     assert any(not torch.equal(stale[name], value) for name, value in fresh.items())
 

@@ -88,7 +88,7 @@ class Away(gymnasium.Env):
     def __init__(self, near):
         self.near = near
 
-    def reset(self, *, seed):
+    def reset(self, *, seed, options=None):
         self.place, self.steps = self.start(seed), 0
         return self.observe(False)
 
@@ -113,11 +113,11 @@ def test_pictures_are_of_successes_or_else_of_the_episodes_with_the_highest_retu
     best = sorted(starts, key=Away.start)
     half = Away((Away.start(best[1]) + Away.start(best[2])) / 2)
     found = best_episodes(lambda state: np.zeros(1, np.float32), half, 3, 5, 8)
-    assert [start for start, _ in found.runs] == [start for start in starts if start in best[:2]]
-    assert goal_pictures(half, found.runs)[:, 0, 0, 0].tolist() == [20, 20]  # cut at the success
+    assert [one.start for one in found.rollouts] == [start for start in starts if start in best[:2]]
+    assert goal_pictures(half, found.rollouts)[:, 0, 0, 0].tolist() == [20, 20]  # cut at the success
     never_there = best_episodes(lambda state: np.zeros(1, np.float32), Away(0.0), 3, 5, 8)
-    assert [start for start, _ in never_there.runs] == best[:5]
-    assert goal_pictures(Away(0.0), never_there.runs)[:, 0, 0, 0].tolist() == [40] * 5
+    assert [one.start for one in never_there.rollouts] == best[:5]
+    assert goal_pictures(Away(0.0), never_there.rollouts)[:, 0, 0, 0].tolist() == [40] * 5
     assert never_there.states.shape == (8 * 4, 1)
 
 

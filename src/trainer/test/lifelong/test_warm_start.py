@@ -13,22 +13,21 @@ import torch
 from toy_experts import encode
 from toy_point import DESCRIPTION, PointEnv, demonstration, script, small
 
-from polytask_policy.checkpoint import load_checkpoint
+from polytask_policy.checkpoint import load_checkpoint, save_checkpoint
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.unified import UnifiedPolicy
-from polytask_trainer.agents.ddpg import DDPG
 from polytask_trainer.common.errors import ResumeError
-from polytask_trainer.common.progress import Counters
+from polytask_trainer.common.trajectory import Trajectory
 from polytask_trainer.distillation.config import DistillConfig
 from polytask_trainer.distillation.dataset import DistillError
 from polytask_trainer.distillation.distill import distill
 from polytask_trainer.experts.cloning import clone_actor
-from polytask_trainer.experts.learn import learn_expert
-from polytask_trainer.experts.state_learner import LearnResult
-from polytask_trainer.lifelong import warm_start
+from polytask_trainer.experts.learn import LearnResult, learn_expert
+from polytask_trainer.lifelong import start, warm_start
 from polytask_trainer.lifelong.add_task import add_task, copy_policy
 from polytask_trainer.lifelong.learn import learn_from
-from polytask_trainer.lifelong.warm_start import WarmLearner, fitted_goal
+from polytask_trainer.lifelong.start import fitted_goal
+from polytask_trainer.lifelong.warm_start import WarmStart
 
 TEACHING = DistillConfig(steps=150, batch=64, pictures=4, hidden=(32, 32), learning_rate=3e-3)
 STATES = np.random.default_rng(3).uniform(-0.3, 0.3, (200, 4)).astype(np.float32)
@@ -38,7 +37,7 @@ def scripted_expert(folder: Path, task: str, sign: float) -> Path:
     """Write the run folder of an expert that goes home (sign 1) or flees from it (-1)."""
     description = dataclasses.replace(DESCRIPTION, tasks=(task,), instructions={task: (f"go {task}",)})
     actions = np.stack([sign * script(state) for state in STATES]).astype(np.float32)
-    shown = (np.concatenate([STATES, STATES[:1]]), actions)
+    shown = Trajectory(np.concatenate([STATES, STATES[:1]]), actions)
     actor = clone_actor(small(cloning={"steps": 400, "batch_size": 64}), [shown], description)
     ExpertPolicy(actor, description).save(folder)
     np.savez(folder / "replay.npz", states=STATES)
@@ -50,8 +49,8 @@ def scripted_expert(folder: Path, task: str, sign: float) -> Path:
 
 @pytest.fixture(autouse=True)
 def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warm_start, "GOAL_STEPS", 40)
-    monkeypatch.setattr(warm_start, "CLONING_STEPS", 40)
+    monkeypatch.setattr(start, "GOAL_STEPS", 40)
+    monkeypatch.setattr(start, "CLONING_STEPS", 40)
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +121,14 @@ def test_fewer_and_fewer_examples_are_imitated_and_in_the_end_the_demonstrations
 ) -> None:
     monkeypatch.setattr(warm_start, "FADE", 200)
     drawn: list[tuple[int, int]] = []
+    pairs_at = WarmStart.pairs_at
 
-    def spy(self: WarmLearner, agent: DDPG, counters: Counters) -> None:
-        fade(self, agent, counters)
-        drawn.append((counters.step, agent.imitated))
-        assert len(agent._demo_states) == len(demonstration().action) + sum(len(one[1]) for one in self._examples)
-        totals = [float(self._likeness()(states).sum()) for states, _ in self._examples]
-        assert len(totals) >= 2
+    def spy(self: WarmStart, step: int) -> int:
+        drawn.append((step, pairs_at(self, step)))
+        assert len(self.examples) >= 2
+        return drawn[-1][1]
 
-    fade = WarmLearner._fade
-    monkeypatch.setattr(WarmLearner, "_fade", spy)
+    monkeypatch.setattr(WarmStart, "pairs_at", spy)
     learn(taught, tmp_path, settings={"steps": 260})
     rows = [imitated for _, imitated in drawn]
     assert rows == sorted(rows, reverse=True)
@@ -139,12 +136,21 @@ def test_fewer_and_fewer_examples_are_imitated_and_in_the_end_the_demonstrations
     assert {imitated for step, imitated in drawn if step >= 200} == {len(demonstration().action)}
 
 
+def test_the_best_examples_are_imitated_longest() -> None:
+    def steps(count: int) -> Trajectory:
+        return Trajectory(np.zeros((count + 1, 4), np.float32), np.zeros((count, 2), np.float32))
+
+    warm = WarmStart(trials=[], demonstrations=[steps(20)], examples=[steps(30), steps(10)])
+    assert [warm.pairs_at(step) for step in (0, 1500, 3000, 9000)] == [60, 40, 20, 20]
+    assert [len(one.actions) for one in warm.imitated] == [20, 30, 10]
+
+
 def test_a_fitted_goal_mixes_what_was_taught(taught: Path) -> None:
     actor = UnifiedPolicy.load(taught).actor
     away = torch.from_numpy(UnifiedPolicy.load(taught).goal_from_task("away").embedding)
     home = np.stack([script(state) for state in STATES])
     before = [parameter.clone() for parameter in actor.parameters()]
-    goal = fitted_goal(actor, away, (STATES[:20], home[:20]))
+    goal = fitted_goal(actor, away, STATES[:20], home[:20])
     with torch.no_grad():
         errors = [(actor(torch.from_numpy(STATES), one) - torch.from_numpy(home)).abs().mean() for one in (away, goal)]
     assert errors[1] < 0.5 * errors[0]
@@ -166,6 +172,33 @@ def test_stopped_and_resumed_it_gives_the_same_expert_whatever_became_of_the_pol
     )
     assert learn(tmp_path / "policy", tmp_path / "parts").finished
     assert same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_stopped_between_the_updates_of_an_episode_it_goes_on_with_as_many_examples(
+    taught: Path, tmp_path: Path
+) -> None:
+    settings = {**BRIEF, "steps": 800}
+    assert learn(taught, tmp_path / "whole", settings=settings).finished
+    told, calls = list[dict[str, Any]](), 0
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += told[-1]["phase"] == "rl"
+        return calls > 9
+
+    assert not learn(taught, tmp_path / "parts", settings=settings, on_progress=told.append, should_stop=stop).finished
+    assert load_checkpoint(tmp_path / "parts" / "training")[1]["pending_updates"] > 0
+    assert learn(taught, tmp_path / "parts", settings=settings).finished
+    assert same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_the_trials_of_an_earlier_version_are_refused(taught: Path, tmp_path: Path) -> None:
+    assert not learn(taught, tmp_path, should_stop=lambda: True).finished
+    tensors, meta = load_checkpoint(tmp_path / "start")
+    del tensors["lengths"]
+    save_checkpoint(tmp_path / "start", tensors, meta)
+    with pytest.raises(ResumeError, match="earlier version"):
+        learn(taught, tmp_path)
 
 
 def test_a_training_that_was_begun_online_is_not_taken_for_a_warm_one(taught: Path, tmp_path: Path) -> None:

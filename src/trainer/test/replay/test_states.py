@@ -24,7 +24,7 @@ def test_episodes_do_not_run_into_each_other() -> None:
     replay = filled()
     replay.add(np.full((3, 1), 9, np.float32), np.zeros((2, 1), np.float32), np.zeros(2, np.float32))
     assert replay.to_tensors()["next_states"].flatten().tolist() == [3, 4, 5, 5, 5, 9, 9]
-    assert replay.states().flatten().tolist() == [0, 1, 2, 3, 4, 9, 9]
+    assert replay.export()["states"].flatten().tolist() == [0, 1, 2, 3, 4, 9, 9]
 
 
 def test_samples_are_rows_and_follow_the_generator() -> None:

@@ -17,12 +17,13 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     from polytask_trainer.agents.bc import CloningConfig, clone, pairs
     from polytask_trainer.agents.ddpg import AgentConfig
     from polytask_trainer.common.scales import state_scales
+    from polytask_trainer.common.trajectory import Trajectory
     from polytask_trainer.rollouts.evaluate import evaluate
 
     torch.set_num_threads(1)
     folders = [Path(spec[name]) / spec["task"] for name in ("demonstrations", "controls")]
     episodes = [episode for folder in folders for episode in read_dataset(folder)]
-    shown = [(episode.state, episode.action) for episode in episodes]
+    shown = [Trajectory(episode.state, episode.action) for episode in episodes]
     scales = state_scales([field.unit for field in episodes[0].embodiment.state])
     env, starts, made = make_env(spec["suite"], spec["task"]), spec["starts"], {}
     for turn, (key, count) in enumerate((("bc1", 1), ("bc_many", len(shown)))):

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from polytask_cli.demo.jobs.worker import Report
-from polytask_cli.demo.stages.rollouts import Act, run_episode
 from polytask_cli.demo.stages.success_predicates import done_tasks
+from polytask_trainer.rollouts.episode import Policy, rollout
 
 
 def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -25,20 +25,19 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     size = len(policy.description.action_names)
     episodes = []
     for number, (task, seed) in enumerate(starts):
-        controls: dict[str, Act] = {
+        controls: dict[str, Policy] = {
             "nogoal": lambda state: policy.act(state, goal),
             "random": random_policy(size, seed),
         }
         for group, act in controls.items():
-            episode = run_episode(env, act, task, seed)
+            episode = rollout(env, act, seed, until_success=True, task=task)
             episodes.append(
                 {
                     "group": group,
                     "asked": task,
                     "seed": seed,
                     "success": episode.success,
-                    "steps": len(episode.states) - 1,
-                    "message": episode.message,
+                    "steps": len(episode.actions),
                     "done": done_tasks(spec["suite"], spec["tasks"], episode.states),
                 }
             )

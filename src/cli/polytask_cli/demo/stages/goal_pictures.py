@@ -8,9 +8,9 @@ from typing import Any
 from PIL import Image
 
 from polytask_cli.demo.jobs.worker import Report
-from polytask_cli.demo.stages.rollouts import run_episode
 from polytask_cli.files import write_bytes
 from polytask_cli.video.replay import picture
+from polytask_trainer.rollouts.episode import rollout
 
 MOST_TRIES = 100
 
@@ -33,7 +33,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
             if len(found[task]) == count:
                 break
             expert.reset()
-            if run_episode(env, expert, task, seed).success:
+            if rollout(env, expert, seed, until_success=True, task=task).success:
                 buffer = BytesIO()
                 Image.fromarray(picture(env)).save(buffer, "PNG")
                 path = Path(spec["folder"]) / task / f"{seed}.png"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from polytask_robot_io.embodiment import Embodiment
 from polytask_trainer.experts.demonstrations import Shown, random_play
-from polytask_trainer.rollouts.evaluate import Policy
+from polytask_trainer.rollouts.episode import Policy
 
 MOST_TRIES = 100
 

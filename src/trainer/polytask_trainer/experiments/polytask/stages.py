@@ -15,7 +15,8 @@ from polytask_trainer.common.progress import LOG
 from polytask_trainer.experiments.framework.curves import read_log, spans
 from polytask_trainer.experiments.framework.run import DOCUMENT, Context, Stopped
 from polytask_trainer.experiments.polytask.demonstrations import demonstrations, result_pictures, script_of
-from polytask_trainer.rollouts.evaluate import Evaluation, Policy, evaluate, evaluation_seeds, in_episode
+from polytask_trainer.rollouts.episode import Policy
+from polytask_trainer.rollouts.evaluate import Evaluation, evaluate, evaluation_seeds, in_episode
 
 if TYPE_CHECKING:
     from polytask_policy.goals import Goal

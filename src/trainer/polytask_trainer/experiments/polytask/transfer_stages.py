@@ -11,7 +11,7 @@ from polytask_trainer.experts.config import learn_config
 from polytask_trainer.experts.learn import learn_expert
 from polytask_trainer.experts.spec import describe
 from polytask_trainer.lifelong.learn import learn_from
-from polytask_trainer.lifelong.warm_start import START
+from polytask_trainer.lifelong.start import START
 
 
 def learned(context: Context) -> dict[str, Any]:
