@@ -16,7 +16,7 @@ Frame = NDArray[np.uint8]
 def fit(picture: Frame, size: int) -> Frame:
     """Bring a camera's picture uint8 (H, W, 3) to a policy's frame uint8 (3, size, size), averaging over areas."""
     if picture.shape[:2] != (size, size):
-        picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(picture.transpose(2, 0, 1))
 
 

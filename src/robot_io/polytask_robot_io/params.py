@@ -67,7 +67,7 @@ def declare(
         value = "on" if value else "off"
     if choices and value not in choices:
         raise BadParameter(f"parameter '{name}' is '{printable(str(value))}'; it must be one of {', '.join(choices)}")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _quoted(name: str, default: object) -> str:

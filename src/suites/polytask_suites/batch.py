@@ -221,7 +221,7 @@ class SingleEnv(gymnasium.Env[Observation, Any]):
         """Positions and velocities of ``joint_names``, float64 (k,) each."""
         return self.batch.joint_state(0)
 
-    def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
+    def render(self, width: int | None = None, height: int | None = None) -> Picture:
         """A picture uint8 (height, width, 3) from above; of the camera's size unless told otherwise."""
         camera = self.config.camera
         return self.batch.draw(0, width or camera.width, height or camera.height)

@@ -101,7 +101,7 @@ class SuiteEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     def _make_renderer(self) -> Renderer:
         return PlainRenderer(self._simulation()[0], self.config.camera.name)
 
-    def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
+    def render(self, width: int | None = None, height: int | None = None) -> Picture:
         """A picture uint8 (height, width, 3) from the suite's camera; its size unless told otherwise."""
         camera = self.config.camera
         if self._renderer is None:

@@ -99,7 +99,7 @@ class KitchenEnv(SuiteEnv):
         qpos, qvel, robot = self._data.qpos, self._data.qvel, len(ROBOT)
         return np.concatenate([qpos[:robot], qvel[:robot], qpos[robot:], qvel[robot:]], dtype=np.float32)
 
-    def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
+    def render(self, width: int | None = None, height: int | None = None) -> Picture:
         """See :class:`SuiteEnv`."""
         # Positions of bodies are those of the step's last substep; bring them up to the state's.
         mujoco.mj_kinematics(self._model, self._data)

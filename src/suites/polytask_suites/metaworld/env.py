@@ -101,7 +101,7 @@ class MetaWorldEnv(SuiteEnv):
         reward = total / self.config.action_repeat
         return self._observe(state.astype(np.float32)), reward, False, truncated, info
 
-    def render(self, width: int | None = None, height: int | None = None) -> Picture:  # type: ignore[override]
+    def render(self, width: int | None = None, height: int | None = None) -> Picture:
         """See :class:`SuiteEnv`."""
         picture = super().render(width, height)
         # This camera hangs upside down.

@@ -70,7 +70,7 @@ class ProgressLog:
         self._last = cut_back(path, counters.step)
         self._file = path.open("a", buffering=1)
         purge = counters.step + 1  # from there on
-        self._board = SummaryWriter(str(self._folder / "log"), purge_step=purge)  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(self._folder / "log"), purge_step=purge)
 
     def episode(
         self,

@@ -132,7 +132,7 @@ class TopicEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         info = {"success": bool(status.success), "message": status.message}
         return self._observation(response), float(status.reward), False, truncated, info
 
-    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8]:
         """Return the picture uint8 (H, W, 3) of the last observation. Raises BridgeError when none comes."""
         if self._stamp is None:
             raise BridgeError("call reset before render")

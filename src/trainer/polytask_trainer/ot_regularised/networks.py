@@ -154,5 +154,5 @@ class Critics(nn.Module):
         """Values for states (M, B, n) and, unless they are discrete, actions (M, B, k)."""
         x = states if actions is None else torch.cat([states, actions], dim=-1)
         found: Tensor = self.layers(torch.cat([x, x]))
-        pairs: Tensor = found.unflatten(0, (2, self._agents))  # type: ignore[no-untyped-call]
+        pairs: Tensor = found.unflatten(0, (2, self._agents))
         return pairs
