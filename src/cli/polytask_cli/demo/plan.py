@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from polytask_cli.demo.jobs.runner import Job
@@ -23,13 +22,6 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("film", "pictures for the report"),
 )
 LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
-
-
-def share() -> Path:
-    """Where the project's launch files and configuration are installed."""
-    from ament_index_python.packages import get_package_share_directory
-
-    return Path(get_package_share_directory("polytask_bringup"))
 
 
 def training_jobs(demo: Demo) -> list[Job]:

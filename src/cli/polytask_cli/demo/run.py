@@ -16,7 +16,7 @@ from rich.console import Console
 from polytask_cli.demo.jobs.progress import make_display
 from polytask_cli.demo.jobs.runner import Clock, Job, Runner
 from polytask_cli.demo.options import Demo, DemoError, DemoOptions
-from polytask_cli.demo.plan import serving_jobs, share, training_jobs
+from polytask_cli.demo.plan import serving_jobs, training_jobs
 from polytask_cli.demo.report.figures import all_figures
 from polytask_cli.demo.report.notes import make_notes
 from polytask_cli.demo.report.results import assemble
@@ -52,11 +52,13 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> Path:
 
 def plan_jobs(demo: Demo) -> list[Job]:
     """All jobs of the demo."""
+    from polytask_robot_io.config_files import config_files
     from polytask_robot_io.embodiment import Embodiment
     from polytask_suites import EMBODIMENTS, load_suite
 
     taught = {task: load_suite(demo.suite).tasks[task].instructions for task in demo.tasks}
-    heldout = read_heldout(share() / f"config/sentences/{demo.suite}_heldout.yaml", demo.tasks, taught)
+    sentences = config_files("sentences").get(f"{demo.suite}_heldout")
+    heldout = read_heldout(sentences, demo.tasks, taught)
     goals = Goals(taught, heldout, demo.scale.ask_starts)
     embodiment = Embodiment.load(EMBODIMENTS[demo.suite])
     return [*training_jobs(demo), *serving_jobs(demo, goals, embodiment.rate, embodiment.cameras[0].topic)]

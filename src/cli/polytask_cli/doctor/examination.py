@@ -99,7 +99,10 @@ def network() -> Finding:
 
 def workspace() -> Finding:
     """The project's own packages and messages."""
-    names = ("robot_io", "sim_bridge", "demo_recorder", "policy", "trainer", "policy_server", "bringup")
+    names = (
+        *("robot_io", "policy", "suites", "sim_bridge", "demo_recorder", "policy_server", "trainer"),
+        *("visualization", "bringup", "cli"),
+    )
     try:
         from ament_index_python.packages import get_package_share_directory
 

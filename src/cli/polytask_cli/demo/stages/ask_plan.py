@@ -98,9 +98,9 @@ def shard(plan: Sequence[EvaluationEpisode], index: int, count: int) -> list[Eva
     return list(plan[index::count])
 
 
-def read_heldout(path: Path, tasks: Sequence[str], taught: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Sentences never trained on, per task; none where the file has none. Raises DemoError when one was taught."""
-    if not path.exists():
+def read_heldout(path: Path | None, tasks: Sequence[str], taught: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Sentences never trained on, per task; none where the file has none, or there is no file. Raises DemoError when one was taught."""
+    if path is None:
         return {}
     try:
         data = read_file(path)
