@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from polytask_cli.demo.jobs import runner as jobs_module
 from polytask_cli.demo.jobs.runner import Clock, Job, Runner
 from polytask_cli.demo.options import DemoError
 
@@ -65,12 +64,7 @@ class Silent:
 @pytest.fixture
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """Workers that find their functions in a module of the test's own."""
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "duties.py").write_text(WORK)
-    (package / "worker.py").write_text(Path(jobs_module.__file__).with_name("worker.py").read_text())
-    monkeypatch.setattr(jobs_module, "WORKER", "package.worker")
+    (tmp_path / "duties.py").write_text(WORK)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     return make_runner(tmp_path)
 
@@ -118,13 +112,11 @@ def test_jobs_that_wait_for_nothing_are_told(runner: Runner, tmp_path: Path) -> 
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from polytask_cli.demo import jobs
 from polytask_cli.demo.jobs.runner import Clock, Job, Runner
 
 class Silent:
     begin = update = end = lambda self, *args, **kwargs: None
 
-jobs.WORKER = "package.worker"
 out = Path(sys.argv[1])
 Runner(out, Clock(out / "clock.json"), Silent()).run([
     Job("hang", "phase", "duties:hang", {"file": str(out / "hang")}),

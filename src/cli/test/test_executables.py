@@ -30,8 +30,8 @@ def test_an_entry_point_imports_nothing_heavy(name, package, module, function):
     assert result.stdout == "[]\n", result.stdout + result.stderr
     if name != "polytask":
         assert module == "executables"
-        node = "recorder_node" if name == "demo_recorder" else f"{name}_node"
-        assert callable(importlib.import_module(f"{package}.{node}").main)
+        node = {"demo_recorder": "recording.recorder_node", "keyboard_teleop": "teleop.keyboard_teleop_node"}
+        assert callable(importlib.import_module(f"{package}.{node.get(name, f'{name}_node')}").main)
 
 
 def test_ctrl_c_while_the_command_is_imported():

@@ -128,5 +128,5 @@ def find_file(name_or_path: str | Path) -> Path:
     except NoConfiguration as error:
         raise BadEmbodiment(str(error)) from error
     if str(given) not in known:
-        raise BadEmbodiment(f"no embodiment is named '{given}'; there are: {', '.join(known) or 'none'}")
+        raise BadEmbodiment(f"no embodiment named '{given}'; there are: {', '.join(known) or 'none'}")
     return known[str(given)]

@@ -21,18 +21,22 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("timing", "measure timing"),
     ("film", "pictures for the report"),
 )
+STAGES = "polytask_cli.demo.stages"
 LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
 
 
 def training_jobs(demo: Demo) -> list[Job]:
     """Record, learn, clone, evaluate, distil, and make goal pictures."""
-    jobs = [Job(f"record-{number}", "record", "record:work", spec) for number, spec in enumerate(_recordings(demo))]
+    jobs = [
+        Job(f"record-{number}", "record", f"{STAGES}.record:work", spec)
+        for number, spec in enumerate(_recordings(demo))
+    ]
     recorded = tuple(job.name for job in jobs)
     starts = list(demo.seeds.evaluation(demo.scale.expert_starts))
     for task in demo.tasks:
         spec: dict[str, Any] = {"suite": demo.suite, "task": task, "seed": demo.seed, "steps": demo.scale.learn_steps}
         spec |= {"demonstrations": str(demo.demonstrations), "output": str(demo.expert(task))}
-        jobs.append(Job(f"learn-{task}", "learn", "learn:work", spec, recorded))
+        jobs.append(Job(f"learn-{task}", "learn", f"{STAGES}.learn:work", spec, recorded))
     learned = tuple(f"learn-{task}" for task in demo.tasks)
     spec = {
         "experts": [str(demo.expert(task)) for task in demo.tasks],
@@ -40,19 +44,19 @@ def training_jobs(demo: Demo) -> list[Job]:
         "steps": demo.scale.distill_steps,
         "seed": demo.seed,
     }
-    jobs.append(Job("distill", "distill", "learn:distill", spec, learned))
+    jobs.append(Job("distill", "distill", f"{STAGES}.learn:distill", spec, learned))
     for task in demo.tasks:
         spec = {"suite": demo.suite, "task": task, "seed": demo.seed, "starts": starts}
         spec |= {"demonstrations": str(demo.demonstrations), "controls": str(demo.controls)}
-        jobs.append(Job(f"clone-{task}", "evaluate", "clone:work", spec, recorded))
+        jobs.append(Job(f"clone-{task}", "evaluate", f"{STAGES}.clone:work", spec, recorded))
         spec = {"suite": demo.suite, "task": task, "expert": str(demo.expert(task)), "starts": starts}
-        jobs.append(Job(f"evaluate-{task}", "evaluate", "clone:evaluate_expert", spec, (f"learn-{task}",)))
+        jobs.append(Job(f"evaluate-{task}", "evaluate", f"{STAGES}.clone:evaluate_expert", spec, (f"learn-{task}",)))
     for number in range(STACKS):
         firsts = {task: demo.seeds.picture(index) for index, task in enumerate(demo.tasks) if index % STACKS == number}
         if firsts:
             spec = {"suite": demo.suite, "firsts": firsts, "count": demo.scale.ask_starts}
             spec["folder"] = str(demo.output / "goal_pictures")
-            jobs.append(Job(f"goal-pictures-{number}", "ask", "goal_pictures:work", spec))
+            jobs.append(Job(f"goal-pictures-{number}", "ask", f"{STAGES}.goal_pictures:work", spec))
     return jobs
 
 
@@ -99,16 +103,18 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
             "arguments": {**LOCK_STEP, **checkpoint},
             "log": str(demo.output / "logs" / f"ask-{number}-nodes.log"),
         }
-        jobs.append(Job(f"ask-{number}", "ask", "ask:work", spec, ("distill", *pictures)))
+        jobs.append(Job(f"ask-{number}", "ask", f"{STAGES}.ask:work", spec, ("distill", *pictures)))
     starts = [
         (task, seed) for number, task in enumerate(demo.tasks) for seed in demo.seeds.ask(number, demo.scale.ask_starts)
     ]
     for number in range(STACKS):
         spec = {**common, "checkpoint": str(demo.unified), "starts": shard_starts(starts, number)}
-        jobs.append(Job(f"no-goal-{number}", "controls", "controls:work", spec, ("distill",)))
+        jobs.append(Job(f"no-goal-{number}", "controls", f"{STAGES}.controls:work", spec, ("distill",)))
     film = {**common, "answers": answers, "folder": str(demo.output / "media")}
     film["montage"] = str(demo.output / "demo.gif")
-    jobs.append(Job("film", "film", "film:work", film, (*pictures, *(f"ask-{number}" for number in range(STACKS)))))
+    jobs.append(
+        Job("film", "film", f"{STAGES}.film:work", film, (*pictures, *(f"ask-{number}" for number in range(STACKS))))
+    )
     measurements: list[tuple[str, dict[str, str], dict[str, Any]]] = [
         ("realtime", {"pace": "real_time"}, {"seconds": demo.scale.timing_seconds, "camera_topic": camera_topic}),
         ("lockstep", LOCK_STEP, {"checkpoint": str(demo.unified)}),
@@ -124,7 +130,7 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
             "arguments": {**arguments, **checkpoint},
             "log": str(demo.output / "logs" / f"{name}-nodes.log"),
         }
-        jobs.append(Job(name, "timing", f"timing:{name}", spec, ("distill",), alone=True))
+        jobs.append(Job(name, "timing", f"{STAGES}.timing:{name}", spec, ("distill",), alone=True))
     return jobs
 
 

@@ -35,7 +35,7 @@ class Job:
     Attributes:
         name: unique, also its file names.
         phase: the phase it belongs to, for the table of times.
-        work: function that does it, as "module:function" in this package; called with (spec, report).
+        work: function that does it, as "package.module:function"; called with (spec, report).
         spec: JSON-able arguments.
         needs: names of jobs that must be finished before.
         alone: nothing else may run beside it (measurements of time).

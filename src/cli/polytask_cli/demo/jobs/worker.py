@@ -5,9 +5,9 @@ Progress and the result go to standard output as lines of JSON; everything else 
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
+import pkgutil
 import signal
 import sys
 import time
@@ -62,9 +62,8 @@ def main(spec: Path) -> int:
     report = Report(channel, content["results"])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, report.stop)
-    module, name = content["work"].split(":")
     try:
-        work: Callable[[Any, Report], Any] = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        work: Callable[[Any, Report], Any] = pkgutil.resolve_name(content["work"])
         result = work(content["spec"], report)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -26,7 +26,9 @@ def assemble(demo: Demo, jobs: Sequence[Job], finished: Mapping[str, Finished], 
     result = {name: job.result for name, job in finished.items()}
     recorded = {task: entries for name in result if name.startswith("record-") for task, entries in
                 result[name]["episodes"].items()}  # fmt: skip
-    questions = [line for job in jobs if job.work == "ask:work" for line in read_lines(Path(job.spec["answers"]))]
+    questions = [
+        line for job in jobs if job.work.endswith(".ask:work") for line in read_lines(Path(job.spec["answers"]))
+    ]
     questions.sort(key=lambda line: str(line["id"]))
     controls = [episode for name in result if name.startswith("no-goal-") for episode in result[name]["episodes"]]
     return {

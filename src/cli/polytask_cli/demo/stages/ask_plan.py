@@ -99,7 +99,10 @@ def shard(plan: Sequence[EvaluationEpisode], index: int, count: int) -> list[Eva
 
 
 def read_heldout(path: Path | None, tasks: Sequence[str], taught: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Sentences never trained on, per task; none where the file has none, or there is no file. Raises DemoError when one was taught."""
+    """Sentences never trained on, per task; none where the file has none, or where there is no file.
+
+    Raises DemoError when one was taught.
+    """
     if path is None:
         return {}
     try:
