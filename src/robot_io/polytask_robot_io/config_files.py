@@ -7,11 +7,11 @@ from pathlib import Path
 
 RESOURCE = "polytask_config"
 """Type of the resource in the ament index that a package with configuration registers under its own name; the files are
-in ``config/`` of its share folder. polytask_cli is one, and a robot's own package can be another."""
+in ``config/`` of its share folder. polytask_bringup is one, and a robot's own package can be another."""
 
 
-class NoConfiguration(Exception):
-    """Nothing says where configuration is; the message says what to do."""
+class NoConfiguration(ValueError):
+    """Nothing says where configuration is, or it has no such file; the message says what to do."""
 
 
 def config_files(kind: str) -> dict[str, Path]:
@@ -27,6 +27,14 @@ def config_files(kind: str) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
+def config_file(kind: str, name: str) -> Path:
+    """The file ``config/<kind>/<name>.yaml``, see :func:`config_files`. Raises NoConfiguration where there is none."""
+    files = config_files(kind)
+    if name not in files:
+        raise NoConfiguration(f"there is no config/{kind}/{name}.yaml; there are: {', '.join(files) or 'none'}")
+    return files[name]
+
+
 def _folders() -> list[Path]:
     if config := os.environ.get("POLYTASK_CONFIG"):
         return [Path(config)]
@@ -37,6 +45,6 @@ def _folders() -> list[Path]:
     if not packages:
         raise NoConfiguration(
             "cannot find the configuration: set POLYTASK_CONFIG to the folder that holds 'embodiments', "
-            "or source the workspace in which polytask_cli is installed"
+            "or source the workspace in which polytask_bringup is installed"
         )
     return [Path(get_package_share_directory(package)) / "config" for package in packages]

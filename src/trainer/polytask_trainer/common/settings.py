@@ -7,12 +7,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from polytask_robot_io.config_files import NoConfiguration, config_file
 from polytask_robot_io.text import printable
 from polytask_robot_io.yaml_text import BadYaml, read_file
 
 
 class ConfigError(ValueError):
     """A settings file does not fit; says where, what, and what is known."""
+
+
+def named_file(kind: str, name: str) -> Path:
+    """The file ``config/<kind>/<name>.yaml``. Raises ConfigError where there is none."""
+    try:
+        return config_file(kind, name)
+    except NoConfiguration as error:
+        raise ConfigError(str(error)) from error
 
 
 def read_yaml(path: Path | str, overrides: Mapping[str, Any]) -> Any:

@@ -7,8 +7,7 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
-from polytask_robot_io.config_files import config_files
-from polytask_trainer.common.settings import ConfigError, read_settings, read_yaml
+from polytask_trainer.common.settings import ConfigError, named_file, read_settings, read_yaml
 from polytask_trainer.experiments import EXPERIMENTS
 from polytask_trainer.experiments.framework.run import Run
 
@@ -24,7 +23,7 @@ def experiment(name: str) -> Any:
 
 def read_budget(name: str, budget: str, kind: type[Any]) -> Any:
     """Read section ``budget`` of ``config/experiments/NAME.yaml`` into the dataclass ``kind``. Raises ConfigError."""
-    path = config_files("experiments")[name]
+    path = named_file("experiments", name)
     data = read_yaml(path, {})
     if not isinstance(data, dict) or budget not in data:
         raise ConfigError(f"{path}: has no budget '{budget}'")

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from polytask_robot_io.config_files import config_files
 from polytask_trainer.auxdistill.config import AuxDistillConfig, load_auxdistill_config
+from polytask_trainer.common.settings import named_file
 from polytask_trainer.experiments.framework.report import Figure, Report, select, table
 from polytask_trainer.experiments.framework.results import Document
 from polytask_trainer.experiments.framework.run import Run
@@ -75,7 +75,7 @@ def runs(settings: Settings, seed: int) -> list[Run]:
 
 def run(settings: Settings, seed: int, title: str, changes: Mapping[str, Any]) -> Run:
     """Learn and judge one policy."""
-    path = config_files("trainer")[settings.learn]
+    path = named_file("trainer", settings.learn)
     learn = load_auxdistill_config(path, **{**settings.changes, **changes, "seed": seed})
     defaults = dataclasses.asdict(AuxDistillConfig("", relevance="none"))
     config = {

@@ -222,10 +222,10 @@ def _expert_of(distilled: Path, task: str, env: Env) -> Callable[[], Policy]:
 
 
 def heldout(suite: str) -> dict[str, Sequence[str]]:
-    """Sentences by task that are never taught. Raises KeyError for a suite without."""
+    """Sentences by task that are never taught. Raises NoConfiguration for a suite without."""
     import yaml
 
-    from polytask_robot_io.config_files import config_files
+    from polytask_robot_io.config_files import config_file
 
-    found: dict[str, Sequence[str]] = yaml.safe_load(config_files("sentences")[f"{suite}_heldout"].read_text())
+    found: dict[str, Sequence[str]] = yaml.safe_load(config_file("sentences", f"{suite}_heldout").read_text())
     return found
