@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from polytask_cli.commands import docs
+from polytask_cli.environment import packages
 from polytask_cli.environment.layout import SetupError
 from polytask_cli.environment.progress import CommandFailed
 
@@ -33,6 +34,11 @@ def test_the_lock_is_exact_and_agrees_with_the_projects():
     assert [line for line in other if line.partition(" ;")[0] not in project] == []
 
 
+def instead(monkeypatch, run):
+    for module in (docs, packages):
+        monkeypatch.setattr(module, "run", run)
+
+
 @pytest.fixture
 def commands(tmp_path, monkeypatch):
     """What was run, in place of running it."""
@@ -43,7 +49,7 @@ def commands(tmp_path, monkeypatch):
         (tmp_path / ".venv-docs").mkdir(exist_ok=True)
         log.touch()
 
-    monkeypatch.setattr(docs, "run", run)
+    instead(monkeypatch, run)
     (tmp_path / "requirements-docs.lock").write_text("mkdocs==1.6.1\n")
     return done
 
@@ -68,9 +74,9 @@ def test_what_could_not_be_installed_is_tried_again_and_named(tmp_path, commands
         if "pip" in command:
             raise CommandFailed(command, 1, ["ERROR: No matching distribution found for mkdocs==1.6.1"], log)
 
-    monkeypatch.setattr(docs, "run", fail)
+    instead(monkeypatch, fail)
     with pytest.raises(SetupError, match=r"No matching distribution found for mkdocs==1\.6\.1"):
         docs.provide_tools(tmp_path)
-    monkeypatch.setattr(docs, "run", working)
+    instead(monkeypatch, working)
     docs.provide_tools(tmp_path)
     assert len(commands) == 4

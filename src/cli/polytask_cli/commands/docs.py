@@ -11,8 +11,8 @@ import typer
 
 from polytask_cli.commands.common import console, reporting, repository, run_tool
 from polytask_cli.environment.layout import Layout, SetupError, read_mark, write_mark
-from polytask_cli.environment.packages import explain_pip
-from polytask_cli.environment.progress import CommandFailed, Step, run
+from polytask_cli.environment.packages import install, split_lock
+from polytask_cli.environment.progress import Step, run
 
 
 def docs() -> None:
@@ -43,16 +43,13 @@ def provide_tools(root: Path) -> Path:
     key = hashlib.sha256(f"{root}\n{sys.version_info[:2]}\n{lock.read_text()}".encode()).hexdigest()
     if read_mark(layout.packages_mark) == key:
         return layout.python
-    pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off", "--no-deps"]
     with Step(1, 2, "virtual environment of the documentation") as step:
         log = root / ".setup-venv-docs.log"  # not in the folder that is cleared
         run([sys.executable, "-m", "venv", "--clear", str(layout.venv)], step, log)
         log.unlink()
+    total = len(split_lock(lock.read_text(), distribution=False)[0])
     with Step(2, 2, "its Python packages") as step:
-        try:
-            run([str(layout.python), *pip, "-r", str(lock)], step, layout.venv / "pip.log")
-        except CommandFailed as error:
-            raise SetupError(explain_pip(error.output, layout)) from error
+        install(layout, step, ["--no-deps", "-r", str(lock)], total)
     write_mark(layout.packages_mark, key)
     return layout.python
 

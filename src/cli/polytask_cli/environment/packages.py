@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from .layout import Layout, SetupError, read_mark, write_mark
@@ -89,8 +90,8 @@ def provide_packages(layout: Layout, step: Step, lock: int) -> None:
     )
     wanted = layout.venv / "packages.txt"
     wanted.write_text("\n".join(alone) + "\n")
-    _pip(layout, step, lock, ["--no-deps", "-r", str(wanted)], len(alone))
-    _pip(layout, step, lock, [*index, "-c", str(wanted), *resolved], len(resolved))
+    install(layout, step, ["--no-deps", "-r", str(wanted)], len(alone), keep_open=[lock])
+    install(layout, step, [*index, "-c", str(wanted), *resolved], len(resolved), keep_open=[lock])
     if not layout.distribution:
         relocate_cmake(layout)
     write_mark(layout.packages_mark, key)
@@ -124,7 +125,12 @@ def choose_torch() -> tuple[bool, str]:
     return False, f"as {TORCH_CPU}, where the smaller build for the CPU is, cannot be reached"
 
 
-def _pip(layout: Layout, step: Step, lock: int, arguments: list[str], total: int) -> None:
+def install(layout: Layout, step: Step, arguments: list[str], total: int, *, keep_open: Sequence[int] = ()) -> None:
+    """Have the environment's pip install ``total`` packages; ``keep_open`` as for ``run``.
+
+    Raises:
+        SetupError: naming the cause as far as pip's output tells it.
+    """
     seen = 0
 
     def describe(line: str) -> str | None:
@@ -148,7 +154,7 @@ def _pip(layout: Layout, step: Step, lock: int, arguments: list[str], total: int
     try:
         # What a sourced distribution puts on the path is neither to be counted as installed nor to be replaced.
         env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        run(command, step, layout.venv / "pip.log", describe=describe, env=env, keep_open=[lock])
+        run(command, step, layout.venv / "pip.log", describe=describe, env=env, keep_open=keep_open)
     except CommandFailed as error:
         raise SetupError(explain_pip(error.output, layout)) from error
 
