@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -149,7 +149,7 @@ def learn(
 
             # The updates that it pays for: none while seeding, of the critics alone after that, then of the actor too.
             seeding = counters.episode <= config.seed_episodes
-            losses: dict[str, Any] = {}
+            losses: Mapping[str, Any] = {}
             if imitated is not None:
                 agent.imitated = imitated(counters.step - counters.length)
             while counters.pending_updates:
@@ -160,7 +160,7 @@ def learn(
                 counters.pending_updates -= 1
                 if not seeding:
                     counters.updates += 1
-                    losses = dict(update)
+                    losses = update
                 if time.monotonic() - saved > max(config.checkpoint_seconds, MIN_SAVE_INTERVAL):
                     save()
 

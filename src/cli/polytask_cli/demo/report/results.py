@@ -13,7 +13,7 @@ from typing import Any
 
 from polytask_cli.demo.jobs.runner import Finished, Job
 from polytask_cli.demo.options import Demo
-from polytask_cli.demo.plan import PHASES
+from polytask_cli.demo.plan import PHASES, STAGES
 from polytask_cli.files import read_lines
 
 FORMAT = 1
@@ -27,7 +27,7 @@ def assemble(demo: Demo, jobs: Sequence[Job], finished: Mapping[str, Finished], 
     recorded = {task: entries for name in result if name.startswith("record-") for task, entries in
                 result[name]["episodes"].items()}  # fmt: skip
     questions = [
-        line for job in jobs if job.work.endswith(".ask:work") for line in read_lines(Path(job.spec["answers"]))
+        line for job in jobs if job.work == f"{STAGES}.ask:work" for line in read_lines(Path(job.spec["answers"]))
     ]
     questions.sort(key=lambda line: str(line["id"]))
     controls = [episode for name in result if name.startswith("no-goal-") for episode in result[name]["episodes"]]
