@@ -101,9 +101,7 @@ def ask(
         while time.monotonic() < settled:
             executor.spin_once(timeout_sec=0.05)
         sending = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
-        handle = wait(sending, ANSWER)
-        if interrupted and handle is None:
-            raise KeyboardInterrupt
+        handle = wait(sending, ANSWER, stoppable=False)  # only a goal that was accepted can be cancelled
         if handle is None:
             raise AskError(
                 f"the server did not answer the goal within {ANSWER:.0f} s: is it stopped, or the goal too large "

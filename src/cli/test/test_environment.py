@@ -271,6 +271,34 @@ def test_a_virtual_environment_that_does_not_work_is_made_again(tmp_path):
     assert layout.python.lstat().st_mtime_ns == before, "one that works is kept"
 
 
+def test_packages_that_changed_are_built_from_nothing_and_those_that_are_gone_are_removed(tmp_path, monkeypatch):
+    """A checkout that is brought up to date has the links of its earlier layout, on which setuptools fails."""
+    layout = Layout(tmp_path)
+    keys = {"same": "1", "moved": "2", "late": "3"}
+    monkeypatch.setattr(workspace, "package_keys", lambda layout: keys)
+    layout.venv.mkdir()
+    write_mark(layout.venv / "workspace", '{"same": "1", "moved": "before", "gone": "4"}')
+    for name in ("same", "moved", "gone"):
+        for folder in (layout.build, layout.install):
+            (folder / name).mkdir(parents=True)
+            (folder / name / "link").touch()
+    output = 'printf "Starting >>> moved\\nFinished <<< moved [2.5s]\\nFailed <<< late\\n"; exit 1'
+    asked = []
+
+    def colcon(command, step, log, *, describe, **_):
+        asked.extend(command[command.index("--packages-select") + 1 :])
+        (layout.install / "moved").mkdir()
+        run(["sh", "-c", output], step, log, describe=describe)
+
+    monkeypatch.setattr(workspace, "run", colcon)
+    with pytest.raises(SetupError, match="the workspace does not build"):
+        workspace.build(layout, Step(1, 1, "test"), 2)
+    assert asked == ["moved", "late"]
+    links = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*/link"))
+    assert links == ["build/same/link", "install/same/link"]
+    assert read_mark(layout.venv / "workspace") == '{"same": "1", "moved": "2"}', "the next call carries on from here"
+
+
 def test_wheels_are_pointed_at_the_environment(tmp_path, monkeypatch):
     layout = Layout(tmp_path)
     (layout.venv / "bin").mkdir(parents=True)

@@ -50,11 +50,11 @@ class Bench:
         request = Request(**(entries | changes))
         self.session = Session(request, toy(), topics, self.writer, lambda: judged, self.now, unheard, rivals)
 
-    def feed(self, messages: list[tuple[str, int, Any]]) -> None:
+    def feed(self, messages: list[tuple[str, int, Any]], publisher: bytes = b"") -> None:
         for topic, stamp_ns, message in messages:
             heard = ReceivedMessage(topic[1:], stamp_ns, stamp_ns, stamp_ns, serialize_message(message))
             if topic == "/episode":
-                self.session.hear_status(heard, message, self.now)
+                self.session.hear_status(heard, message, self.now, publisher)
             elif topic == "/command":
                 self.session.hear_command(heard, to_ns(message.observation_stamp), self.now)
             else:
@@ -269,6 +269,23 @@ def test_two_simulations_are_named_within_the_first_statuses(tmp_path: Path) -> 
     assert session.end is not None
     assert session.end.outcome == Outcome.REFUSED
     assert "2 nodes publish what one alone may: /sim_bridge, /sim_bridge; end the one" in session.end.message
+
+
+def test_two_simulations_in_step_are_told_by_their_publishers(tmp_path: Path) -> None:
+    """Same episode, same steps: nothing that they say gives them away."""
+    bench = Bench(tmp_path, rivals=lambda: ["/sim_bridge", "/sim_bridge"])
+    bench.feed(episode(0)[:6], publisher=b"killed")
+    bench.feed(episode(1)[:6], publisher=b"its successor")
+    bench.wait(0.1)
+    assert bench.session.end is None
+    for message in episode(1)[6:18]:
+        bench.feed([message], publisher=b"its successor")
+        bench.feed([message], publisher=b"a second one")
+    bench.wait(0.1)
+    session = bench.finish()
+    assert session.end is not None
+    assert session.end.outcome == Outcome.REFUSED
+    assert "2 nodes publish what one alone may" in session.end.message
 
 
 def test_commands_without_stamps_belong_by_arrival(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -50,50 +51,47 @@ def _files(folder: Path) -> list[Path]:
 def build(layout: Layout, step: Step, lock: int) -> None:
     """Build the packages that changed, linking rather than copying Python modules and data.
 
-    A build that fails after an interrupted one is tried again from nothing, since half-written files of the first may
-    be the reason.
+    Each is built from nothing: setuptools fails on links of an earlier layout, and what an interrupted build left may
+    be half written. Packages that are gone are removed, so that nothing finds them any more.
 
     Raises:
         SetupError: with the compiler's last words.
     """
-    interrupted = layout.venv / "building"
-    built_mark = layout.venv / "workspace"
+    mark = layout.venv / "workspace"
     wanted = package_keys(layout)
-    built = json.loads(read_mark(built_mark) or "{}")
-    again = interrupted.exists()
-    packages = [name for name in wanted if wanted[name] != built.get(name) or not (layout.install / name).is_dir()]
+    recorded = json.loads(read_mark(mark) or "{}")
+    built = {
+        name: key for name, key in recorded.items() if wanted.get(name) == key and (layout.install / name).is_dir()
+    }
+    packages = [name for name in wanted if name not in built]
+    for name in {*packages, *recorded} - built.keys():
+        for folder in (layout.build, layout.install):
+            shutil.rmtree(folder / name, ignore_errors=True)
     if not packages:
         return
-    interrupted.touch()
+
+    def finished(name: str) -> None:
+        built[name] = wanted[name]
+        write_mark(mark, json.dumps(built))
+
     try:
-        _colcon(layout, step, lock, packages)
+        _colcon(layout, step, lock, packages, finished)
     except CommandFailed as error:
-        if not again:
-            raise _explained(error) from error
-        step.update("again from nothing, after an interrupted build")
-        for folder in (layout.build, layout.install):
-            shutil.rmtree(folder, ignore_errors=True)
-        try:
-            _colcon(layout, step, lock, list(wanted))
-        except CommandFailed as second:
-            raise _explained(second) from second
-    write_mark(built_mark, json.dumps(wanted))
-    interrupted.unlink()
+        raise SetupError(f"the workspace does not build:\n{chr(10).join(error.output[-25:])}\n{error}") from error
 
 
-def _explained(error: CommandFailed) -> SetupError:
-    return SetupError(f"the workspace does not build:\n{chr(10).join(error.output[-25:])}\n{error}")
-
-
-def _colcon(layout: Layout, step: Step, lock: int, packages: list[str]) -> None:
-    finished = 0
+def _colcon(layout: Layout, step: Step, lock: int, packages: list[str], finished: Callable[[str], None]) -> None:
+    """Build; ``finished`` is called with the name of each package that is."""
+    count = 0
 
     def describe(line: str) -> str | None:
-        nonlocal finished
-        if line.startswith("Finished <<<"):
-            finished += 1
-            return f"{finished} of {len(packages)} packages"
-        return None
+        nonlocal count
+        words = line.split()
+        if words[:2] != ["Finished", "<<<"]:
+            return None
+        finished(words[2])
+        count += 1
+        return f"{count} of {len(packages)} packages"
 
     # How to build stands in colcon.meta and colcon_defaults.yaml, so that a plain `colcon build` does the same.
     command = [str(layout.venv / "bin" / "colcon"), "--log-base", str(layout.log), "build"]

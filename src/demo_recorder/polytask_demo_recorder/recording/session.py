@@ -129,10 +129,10 @@ class Session:
         """A message of a topic that could not even be read."""
         self._refused[topic] = (self._refused.get(topic, (0, ""))[0] + 1, reason)
 
-    def hear_status(self, heard: ReceivedMessage, status: Any, now: float) -> None:
-        """An EpisodeStatus: ends and begins episodes."""
+    def hear_status(self, heard: ReceivedMessage, status: Any, now: float, publisher: bytes = b"") -> None:
+        """An EpisodeStatus: ends and begins episodes. ``publisher``: the middleware's identifier, if it is told."""
         self._judged = True
-        self._surroundings.hear_status(status)
+        self._surroundings.hear_status(status, publisher)
         take = self._take
         if take is not None and not take.ending and status.episode_id != take.info.episode_id:
             self._finish(ABORTED, "another episode began before this one ended", now)

@@ -16,6 +16,7 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.serialised import header_stamp, read_message
 from polytask_robot_io.stamps import to_ns
+from polytask_robot_io.subscriptions import with_publisher
 
 if TYPE_CHECKING:
     from polytask_demo_recorder.recording.session import Session
@@ -41,9 +42,13 @@ class TopicSubscriptions:
         self._subscriptions = {}
         for topic in recorded_topics(embodiment, cameras):
             self.topics[topic.name] = (node.resolve_topic_name(topic.name), topic.type_name)
-            take = {Command: self._command, EpisodeStatus: self._status}.get(topic.kind, self._message)
+            receive: Callable[..., None] = partial(self._receive, self._message, topic.name)
+            if topic.kind is Command:
+                receive = partial(self._receive, self._command, topic.name)
+            elif topic.kind is EpisodeStatus:
+                receive = with_publisher(partial(self._receive_status, topic.name))
             self._subscriptions[topic.name] = node.create_subscription(
-                topic.kind, topic.name, partial(self._receive, take, topic.name), topic.qos, raw=True
+                topic.kind, topic.name, receive, topic.qos, raw=True
             )
 
     def start(self, session: Session) -> None:
@@ -90,6 +95,9 @@ class TopicSubscriptions:
             self._on_refused(topic, reason)
             self.session.refuse(topic, reason)
 
+    def _receive_status(self, topic: str, data: bytes, publisher: bytes) -> None:
+        self._receive(partial(self._status, publisher), topic, data)
+
     def _message(self, session: Session, topic: str, data: bytes) -> None:
         session.hear(self._heard(topic, header_stamp(topic, data), data), time.monotonic())
 
@@ -99,9 +107,10 @@ class TopicSubscriptions:
         heard = self._heard(topic, max(0, to_ns(command.header.stamp)), data)
         session.hear_command(heard, max(0, to_ns(command.observation_stamp)), time.monotonic())
 
-    def _status(self, session: Session, topic: str, data: bytes) -> None:
+    def _status(self, publisher: bytes, session: Session, topic: str, data: bytes) -> None:
         status = read_message(topic, data, EpisodeStatus)
-        session.hear_status(self._heard(topic, header_stamp(topic, data), data), status, time.monotonic())
+        heard = self._heard(topic, header_stamp(topic, data), data)
+        session.hear_status(heard, status, time.monotonic(), publisher)
 
     def _heard(self, topic: str, stamp_ns: int, data: bytes) -> ReceivedMessage:
         return ReceivedMessage(topic, stamp_ns, stamp_ns, self._now_ns(), data)

@@ -29,11 +29,21 @@ class Surroundings:
         self._doubtful = False
         self._ids: deque[str] = deque(maxlen=IDS)
         self._step = 0
+        self._publisher = b""
+        self._earlier_publishers: set[bytes] = set()
         self.ready = False
         """Whether everything was heard without which no episode can be recorded."""
 
-    def hear_status(self, status: Any) -> None:
-        """Notice what no single simulation does: an episode that was over goes on, or one goes back."""
+    def hear_status(self, status: Any, publisher: bytes = b"") -> None:
+        """Notice what no single simulation does: an episode that was over goes on, or one goes back.
+
+        ``publisher``: the middleware's identifier of who said it. One who speaks again after another did is not the
+        killed predecessor that discovery still knows, but a second one, even where both say the same in step.
+        """
+        if publisher != self._publisher:
+            self._earlier_publishers.add(self._publisher)
+            self._publisher = publisher
+            self._doubtful |= publisher in self._earlier_publishers
         if self._ids and status.episode_id == self._ids[-1]:
             self._doubtful |= status.step < self._step
         else:

@@ -122,9 +122,9 @@ class RecordingClient:
         self._last_found = time.monotonic()
         result = handle.get_result_async()
         try:
-            # A simulator that was just started may need a moment to be found.
-            self._while(lambda: not (result.done() or self._reset.service_is_ready()), 2.0)
-            if self._reset.service_is_ready():
+            # A real robot has none; a simulator may be found, or started, at any time.
+            self._while(lambda: not (self._over(result) or self._reset.service_is_ready()), None)
+            if not self._over(result):
                 # Feedback comes once the recorder hears the topics, so that the first episode is not lost on it.
                 self._while(lambda: not (result.done() or self._answered), HEARING_WAIT)
                 self._start_episodes(goal, seed, result)
