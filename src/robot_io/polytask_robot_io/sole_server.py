@@ -17,6 +17,7 @@ from rclpy.node import Node
 
 from polytask_robot_io import qos
 from polytask_robot_io.diagnostics import NodeDiagnostics
+from polytask_robot_io.subscriptions import node_of
 
 SETTLING = 2.0
 """s in which a node gets to know those that are there."""
@@ -51,7 +52,7 @@ class SoleServer:
     def others(self) -> str:
         """Full names of the nodes that serve the action; the own one is among them once it does."""
         found = self._node.get_publishers_info_by_topic(self._topic)
-        return ", ".join(sorted({f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found}))
+        return ", ".join(sorted({node_of(one) for one in found}))
 
     def keep(self, diagnostics: NodeDiagnostics, on_second: Callable[[str], None] | None = None) -> None:
         """Watch from now on, when the node serves; ``on_second`` is told why it must end (else it ends)."""

@@ -40,6 +40,16 @@ def with_publisher(callback: Callable[[Any, bytes], None]) -> Callable[..., None
     return receive
 
 
+def node_of(endpoint: Any) -> str:
+    """Full name of the node to which one of ``get_publishers_info_by_topic`` belongs.
+
+    Discovery may know an endpoint before its node.
+    """
+    if endpoint.node_name == "_NODE_NAME_UNKNOWN_":  # rmw's words for that
+        return "one that has not told its name yet"
+    return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"
+
+
 def subscribe_observations(
     node: Node,
     assembler: ObservationAssembler,

@@ -19,6 +19,7 @@ from polytask_robot_io.diagnostics import Durations, Intervals, NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadCommand
 from polytask_robot_io.stamps import SECOND, to_ns
+from polytask_robot_io.subscriptions import node_of
 from polytask_sim_bridge.drivers import OneDriver, Publisher
 from polytask_sim_bridge.episode import EpisodeRunner
 from polytask_sim_bridge.publishers import Publishers
@@ -80,9 +81,7 @@ class Pace:
 
     def _publishers(self) -> list[Publisher]:
         found = self.node.get_publishers_info_by_topic(self.node.embodiment.command_topic)
-        return [
-            Publisher(bytes(one.endpoint_gid), f"{one.node_namespace.rstrip('/')}/{one.node_name}") for one in found
-        ]
+        return [Publisher(bytes(one.endpoint_gid), node_of(one)) for one in found]
 
     def start(self) -> None:
         """Publish the first observation and begin."""

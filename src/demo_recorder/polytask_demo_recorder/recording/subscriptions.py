@@ -16,7 +16,7 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.serialised import header_stamp, read_message
 from polytask_robot_io.stamps import to_ns
-from polytask_robot_io.subscriptions import with_publisher
+from polytask_robot_io.subscriptions import node_of, with_publisher
 
 if TYPE_CHECKING:
     from polytask_demo_recorder.recording.session import Session
@@ -71,7 +71,7 @@ class TopicSubscriptions:
     def rivals(self) -> list[str]:
         """Nodes that publish ``episode``, where there are several."""
         found = self._node.get_publishers_info_by_topic(self.topics["episode"][0])
-        return sorted(f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in found) if len(found) > 1 else []
+        return sorted(node_of(one) for one in found) if len(found) > 1 else []
 
     def _hears(self, topic: str) -> bool:
         subscription = self._subscriptions[topic]
