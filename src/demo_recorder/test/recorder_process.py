@@ -99,7 +99,7 @@ class ToyRobot:
 
     def record_into(self, dataset: Path) -> None:
         """Tell the recorder where to write."""
-        wait_for(self._parameters.services_are_ready)
+        self.known(self._parameters)
         answer = self.call(self._parameters.set_parameters, [Parameter("dataset", value=str(dataset))])
         assert wait_for(lambda: answer.done() and answer.result()).results[0].successful
 
@@ -160,7 +160,7 @@ class ToyRobot:
         """Send a goal; its handle once accepted."""
         entries = {"task": "push", "episodes": 1, "timeout": 20.0} | goal
         assert self.actions.wait_for_server(15)
-        wait_for(self._is_known)
+        self.known(self._parameters)
         self.feedback.clear()
         sent = self.call(
             self.actions.send_goal_async, RecordEpisodes.Goal(**entries), lambda new: self.feedback.append(new.feedback)
@@ -169,16 +169,21 @@ class ToyRobot:
         assert handle.accepted
         return handle
 
-    def _is_known(self) -> bool:
-        """Whether the recorder has discovered this node's clients; what it answers before that is lost.
+    def known(self, newest: AsyncParameterClient) -> None:
+        """Wait until the recorder has discovered this node's clients; what it answers before that is lost.
 
-        It discovers them in the order in which they were made, and that of the parameters was made last.
+        It discovers them in the order in which they were made, so ``newest`` is to be the one that was made last.
         """
-        answer = self.call(self._parameters.get_parameters, ["dataset"])
-        end = time.monotonic() + 1.0
-        while not answer.done() and time.monotonic() < end:
-            time.sleep(0.002)
-        return bool(answer.done())
+        wait_for(newest.services_are_ready)
+
+        def answered() -> bool:
+            answer = self.call(newest.get_parameters, ["dataset"])
+            end = time.monotonic() + 1.0
+            while not answer.done() and time.monotonic() < end:
+                time.sleep(0.002)
+            return bool(answer.done())
+
+        wait_for(answered)
 
     def result(self, handle: Any, timeout: float = 20.0) -> Any:
         """Result of a goal."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rclpy.action import ActionClient
+from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile
 from recorder_process import Recorder, ToyRobot, started, wait_for
 from toy_episodes import TYPES, toy_action
@@ -123,6 +124,7 @@ def test_thirty_goals_at_once_are_all_answered(robot: ToyRobot, recorder: Record
         cancel_service_qos_profile=deep,
     )
     assert client.wait_for_server(15)
+    robot.known(AsyncParameterClient(robot.node, "demo_recorder"))
 
     def send() -> list[Any]:
         return [client.send_goal_async(RecordEpisodes.Goal(task="push", episodes=1, timeout=2.0)) for _ in range(30)]

@@ -15,7 +15,7 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.observation import ObservationAssembler
 from polytask_robot_io.params import declare
-from polytask_robot_io.stamps import SECOND, from_ns
+from polytask_robot_io.stamps import SECOND, from_ns, to_ns
 from polytask_robot_io.subscriptions import subscribe_observations
 from polytask_suites import EMBODIMENTS, SUITES, scripted_expert
 
@@ -38,7 +38,8 @@ class ScriptedExpertNode(Node):
         self._expert = scripted_expert(self._suite, self._fixed_task) if self._fixed_task else None
         self._episode_id = ""
         self._running = False
-        self._answered = 0
+        self._answered = Command()
+        self._step = 0
         self._random = np.random.default_rng(self._seed)
         self._diagnostics = NodeDiagnostics(self, self._embodiment.name)
         self._rate = self._diagnostics.intervals("command")
@@ -65,10 +66,15 @@ class ScriptedExpertNode(Node):
                 self._diagnostics.drop("episodes without a script", str(error))
                 return
             self._expert.reset()
+            self._step = -1
             # Noise follows from the two seeds alone, whatever was done in between.
             self._random = np.random.default_rng([self._seed, status.seed])
             self._rate.pause()
         self._running = not status.ended
+        if self._running and status.step == self._step:
+            # A simulator that says the same again has had no answer; the first may have been sent before it could hear.
+            self._command_out.publish(self._answered)
+        self._step = status.step
         # An episode's first state may have come before its status.
         self._act()
 
@@ -76,15 +82,15 @@ class ScriptedExpertNode(Node):
         observation = self._assembler.newest()
         if observation is None or not self._running or self._expert is None:
             return
-        if observation.stamp_ns == self._answered:
+        if observation.stamp_ns == to_ns(self._answered.observation_stamp):
             return
-        self._answered = observation.stamp_ns
         action = self._expert(observation.state)
         if self._noise > 0:
             action = np.clip(action + self._random.normal(0.0, self._noise, action.shape), -1.0, 1.0)
         now = self.get_clock().now()
         frame = self._embodiment.command_frame
-        self._command_out.publish(command_message(action, now.to_msg(), from_ns(observation.stamp_ns), frame))
+        self._answered = command_message(action, now.to_msg(), from_ns(observation.stamp_ns), frame)
+        self._command_out.publish(self._answered)
         self._rate.tick()
         latency = (now.nanoseconds - observation.stamp_ns) / SECOND
         if abs(latency) < OTHER_CLOCK:

@@ -46,7 +46,8 @@ def simulator(*parameters, stderr=None):
 class Client:
     """Listens to state, episode, diagnostics and clock; to cameras when asked to."""
 
-    def __init__(self):
+    def __init__(self, simulated=True):
+        """``simulated``: whether to wait for the simulator."""
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.node = rclpy.create_node("client", context=self.context)
@@ -71,6 +72,8 @@ class Client:
                 (ListTasks, "list_tasks"),
             )
         }
+        if not simulated:
+            return
         for client in self._clients.values():
             assert client.wait_for_service(PATIENCE)
         self.until(lambda: self.commands.get_subscription_count() and self.states)

@@ -9,7 +9,8 @@ import pytest
 import rclpy
 from sim_client import Client, simulator
 
-from polytask_interfaces.msg import EpisodeStatus
+from polytask_interfaces.msg import Command, EpisodeStatus, StateVector
+from polytask_robot_io import qos
 from polytask_robot_io.embodiment import Embodiment
 from polytask_sim_bridge.sim_bridge_node import SimBridgeNode
 from polytask_suites import EMBODIMENTS, load_suite, make_env
@@ -84,3 +85,31 @@ def test_the_scripted_expert_drives():
             _, errors = expert.communicate(timeout=60)
     assert expert.returncode == 0
     assert "Traceback" not in errors
+
+
+def test_a_command_that_was_not_heard_is_sent_again(ros_domain):
+    """In lock-step the simulator says the same again while nobody answers, and the expert may think that it has."""
+    expert = subprocess.Popen([sys.executable, "-m", "polytask_sim_bridge.scripted_expert_node"])
+    client = Client(simulated=False)
+    try:
+        states = client.node.create_publisher(StateVector, "state", qos.STATE)
+        statuses = client.node.create_publisher(EpisodeStatus, "episode", qos.EPISODE)
+        commands = []
+        client.node.create_subscription(Command, "command", commands.append, qos.COMMAND)
+        client.until(lambda: states.get_subscription_count() == statuses.get_subscription_count() == 2)  # its and ours
+        env = make_env("tabletop", "drawer-open")
+        state, _ = env.reset(seed=1)
+        message = StateVector(names=env.state_names, values=state["state"])
+        message.header.stamp.sec = 5
+        status = EpisodeStatus(task="drawer-open", suite="tabletop", episode_id="tabletop/drawer-open/1", seed=1)
+        status.header.stamp.sec = 5
+        for count in (1, 2):
+            states.publish(message)
+            statuses.publish(status)
+            client.until(lambda count=count: len(commands) == count)
+        assert commands[0] == commands[1]
+        assert commands[0].observation_stamp.sec == 5
+    finally:
+        client.close()
+        expert.send_signal(signal.SIGINT)
+        expert.wait(20)
