@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rclpy.serialization import serialize_message
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from toy_episodes import (
     PERIOD,
     START,
     TOY,
+    TYPES,
     episode_messages,
+    info,
     observation_messages,
     stamp,
     toy,
@@ -21,7 +25,31 @@ from toy_episodes import (
 )
 
 from polytask_demo_recorder.dataset.reader import DatasetError, read_dataset, read_episode
+from polytask_demo_recorder.recording import episode_file
 from polytask_robot_io.commands import command_message
+
+STATUS = "polytask_interfaces/msg/EpisodeStatus"
+EARLIER_STATUS = f"""std_msgs/Header header
+string episode_id
+string suite
+string task
+int64 seed
+uint32 step
+float64 reward
+bool success
+bool ended
+uint8 why
+string message
+{"=" * 80}
+MSG: std_msgs/Header
+builtin_interfaces/Time stamp
+string frame_id
+{"=" * 80}
+MSG: builtin_interfaces/Time
+int32 sec
+uint32 nanosec
+"""
+"""The definition in recordings from when ``termination_reason`` was called ``why``."""
 
 
 def test_arrays_are_aligned(tmp_path: Path) -> None:
@@ -76,6 +104,30 @@ def test_a_simulator_at_rest_before_the_first_command_counts_once(tmp_path: Path
 def test_what_follows_the_end_is_left_out(tmp_path: Path) -> None:
     after = [(t, START + 11 * PERIOD, m) for t, m in observation_messages(10, START + 11 * PERIOD, 10)]
     assert len(read_episode(write_episode(tmp_path, messages=episode_messages(10) + after)).state) == 11
+
+
+def test_a_recording_with_the_earlier_status_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    current = episode_file.definition
+    monkeypatch.setattr(episode_file, "definition", lambda name: EARLIER_STATUS if name == STATUS else current(name))
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(EARLIER_STATUS, STATUS))
+    time, header = store.types["builtin_interfaces/msg/Time"], store.types["std_msgs/msg/Header"]
+    file = episode_file.EpisodeFile(tmp_path, info(), TYPES)
+    for step in range(7):  # the status tells the end at step 4; two more follow
+        ns, over = START + step * PERIOD, step >= 4
+        head = header(stamp=time(sec=ns // 10**9, nanosec=ns % 10**9), frame_id="")
+        status = store.types[STATUS](head, "e", "toy", "push", 7, step, 0.0, over, over, int(over), "")
+        file.write("/episode", ns, ns, bytes(store.serialize_cdr(status, STATUS)))
+        for topic, message in observation_messages(step, ns, 6, cameras=False):
+            if topic != "/episode":
+                file.write(topic, ns, ns, serialize_message(message))
+        command = command_message(toy_action(step), stamp(ns + 1_000_000), stamp(ns))
+        file.write("/command", ns + 1_000_000, ns + 1_000_000, serialize_message(command))
+    path = file.finish(info().with_end("success", "done", {}))
+    episode = read_episode(path)
+    np.testing.assert_array_equal(episode.state, [toy_state(step) for step in range(5)])
+    np.testing.assert_array_equal(episode.action, [toy_action(step) for step in range(4)])
+    assert (episode.outcome, episode.seed, episode.remarks) == ("success", 7, ())
 
 
 def test_missing_pictures(tmp_path: Path) -> None:

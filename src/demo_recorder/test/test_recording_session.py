@@ -73,7 +73,7 @@ class Bench:
 
 
 def episode(
-    number: int = 0, steps: int = 6, why: int = EpisodeStatus.SUCCEEDED, task: str = "push", first: int = 0
+    number: int = 0, steps: int = 6, reason: int = EpisodeStatus.SUCCEEDED, task: str = "push", first: int = 0
 ) -> list[tuple[str, int, Any]]:
     """An episode later in time, with another id and end."""
     found = []
@@ -88,7 +88,8 @@ def episode(
             if message.step < first:
                 continue
             if message.ended:
-                message.why, message.success = why, why == EpisodeStatus.SUCCEEDED
+                message.termination_reason = reason
+                message.success = reason == EpisodeStatus.SUCCEEDED
         found.append((topic, ns, message))
     return found
 
@@ -123,7 +124,7 @@ def test_order_of_arrival_within_a_step_does_not_matter(tmp_path: Path, topics: 
 
 
 def test_failures_are_discarded_unless_wanted(tmp_path: Path) -> None:
-    attempts = episode(0, why=EpisodeStatus.TIME_LIMIT) + episode(1, why=EpisodeStatus.FAULT) + episode(2)
+    attempts = episode(0, reason=EpisodeStatus.TIME_LIMIT) + episode(1, reason=EpisodeStatus.FAULT) + episode(2)
     bench = Bench(tmp_path / "one")
     bench.feed(attempts)
     session = bench.finish()

@@ -93,7 +93,7 @@ def observation_messages(step: int, ns: int, last: int, cameras: bool = True) ->
         step=step,
         ended=step == last,
         success=step == last,
-        why=EpisodeStatus.SUCCEEDED if step == last else EpisodeStatus.RUNNING,
+        termination_reason=EpisodeStatus.SUCCEEDED if step == last else EpisodeStatus.RUNNING,
     )
     joints = JointState(name=["j1"], position=[0.1 * step], velocity=[0.0], effort=[0.0])
     messages: list[tuple[str, Any]] = [("/state", state), ("/episode", status), ("/joint_states", joints)]

@@ -26,7 +26,9 @@ def judge(status: Any, run: Run) -> End | None:
     if status.ended:
         if run.episode_id != status.episode_id:
             return None
-        if status.why == EpisodeStatus.ABORTED and (not news or stamp_ns <= run.accepted_ns + OWN_RESET * 1e9):
+        if status.termination_reason == EpisodeStatus.ABORTED and (
+            not news or stamp_ns <= run.accepted_ns + OWN_RESET * 1e9
+        ):
             run.episode_id = ""
             return None
     elif run.episode_id not in ("", status.episode_id):
@@ -39,9 +41,9 @@ def judge(status: Any, run: Run) -> End | None:
         return End(Outcome.SUCCEEDED, (status.message or "done") + judged)
     if not status.ended:
         return None
-    if status.why == EpisodeStatus.TIME_LIMIT:
+    if status.termination_reason == EpisodeStatus.TIME_LIMIT:
         return End(Outcome.TIMED_OUT, f"the episode reached its time limit after {status.step} steps: {status.message}")
-    if status.why == EpisodeStatus.FAULT:
+    if status.termination_reason == EpisodeStatus.FAULT:
         return End(Outcome.INTERNAL_ERROR, f"the simulator cannot go on: {status.message}")
     return End(
         Outcome.INTERNAL_ERROR, f"the episode was ended under this goal by somebody else's reset: {status.message}"

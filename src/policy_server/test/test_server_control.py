@@ -222,7 +222,7 @@ def test_an_observation_from_the_future_hides_no_success():
     bench.say()
     bench.begin()
     bench.pass_time(0.05)
-    bench.say(success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
+    bench.say(success=True, ended=True, termination_reason=EpisodeStatus.SUCCEEDED)
     assert bench.outcome == Outcome.SUCCEEDED
 
 
@@ -346,7 +346,7 @@ def test_time_that_begins_anew_does_not_stop_control():
 def test_last_observation_of_an_ended_episode_is_not_answered():
     bench = Bench(simulated_time=True)
     stamp = bench.see()
-    bench.say(stamp, ended=True, why=EpisodeStatus.TIME_LIMIT)
+    bench.say(stamp, ended=True, termination_reason=EpisodeStatus.TIME_LIMIT)
     bench.begin()
     assert not bench.sent
     bench.pass_time(0, steady=SIMULATION_PATIENCE + 0.1)
@@ -358,7 +358,7 @@ def test_last_observation_of_an_ended_episode_is_not_answered():
 @pytest.mark.parametrize("success", [False, True])
 def test_goal_asked_after_the_end_of_an_episode_ends_although_states_go_on(success):
     bench = Bench()
-    over = {"ended": True, "success": success, "why": EpisodeStatus.TIME_LIMIT}
+    over = {"ended": True, "success": success, "termination_reason": EpisodeStatus.TIME_LIMIT}
     bench.say(bench.now, **over)
     bench.see()
     bench.begin()
@@ -377,14 +377,14 @@ def test_reset_heard_after_the_goal_is_not_its_end():
     stamp = bench.see()
     bench.say(stamp)
     bench.begin()
-    bench.say(stamp, ended=True, why=EpisodeStatus.ABORTED)
+    bench.say(stamp, ended=True, termination_reason=EpisodeStatus.ABORTED)
     bench.pass_time(PERIOD * 1e-9)
     bench.say(episode_id="e2")
     bench.see()
     assert bench.outcome is None
     assert bench.run.episode_id == "e2"
     bench.pass_time(PERIOD * 1e-9)
-    bench.say(episode_id="e2", success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
+    bench.say(episode_id="e2", success=True, ended=True, termination_reason=EpisodeStatus.SUCCEEDED)
     assert bench.outcome == Outcome.SUCCEEDED
 
 
@@ -401,11 +401,13 @@ def test_own_reset_heard_late_is_not_taken_for_somebody_elses(steps):
         bench.pass_time(0.05)
         bench.see(reset - (steps - k) * 10**6)
     assert bench.run.steps >= 1
-    bench.say(reset, ended=True, why=EpisodeStatus.ABORTED)
+    bench.say(reset, ended=True, termination_reason=EpisodeStatus.ABORTED)
     bench.say(episode_id="e2")
     assert bench.outcome is None
     bench.pass_time(0.2)
-    bench.say(episode_id="e2", ended=True, why=EpisodeStatus.ABORTED, message="another episode was asked for")
+    bench.say(
+        episode_id="e2", ended=True, termination_reason=EpisodeStatus.ABORTED, message="another episode was asked for"
+    )
     assert bench.outcome == Outcome.INTERNAL_ERROR
     assert "somebody else's reset" in bench.ends[-1][1].message
 

@@ -237,15 +237,15 @@ def test_timeout(robot):
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
-        ({"success": True, "ended": True, "why": EpisodeStatus.SUCCEEDED}, Outcome.SUCCEEDED),
-        ({"ended": True, "why": EpisodeStatus.TIME_LIMIT}, Outcome.TIMED_OUT),
-        ({"ended": True, "why": EpisodeStatus.FAULT}, Outcome.INTERNAL_ERROR),
-        ({"ended": True, "why": EpisodeStatus.ABORTED}, Outcome.INTERNAL_ERROR),
+        ({"success": True, "ended": True, "termination_reason": EpisodeStatus.SUCCEEDED}, Outcome.SUCCEEDED),
+        ({"ended": True, "termination_reason": EpisodeStatus.TIME_LIMIT}, Outcome.TIMED_OUT),
+        ({"ended": True, "termination_reason": EpisodeStatus.FAULT}, Outcome.INTERNAL_ERROR),
+        ({"ended": True, "termination_reason": EpisodeStatus.ABORTED}, Outcome.INTERNAL_ERROR),
     ],
 )
 def test_status_of_the_episode_ends_the_goal(robot, status, outcome):
     # An episode that succeeded before the goal says nothing about it.
-    robot.say(robot.now_ns(), episode_id="e0", success=True, ended=True, why=EpisodeStatus.SUCCEEDED)
+    robot.say(robot.now_ns(), episode_id="e0", success=True, ended=True, termination_reason=EpisodeStatus.SUCCEEDED)
     robot.say(robot.now_ns())
     time.sleep(0.1)
     _, result = robot.ask(task="go")

@@ -20,7 +20,7 @@ class Outcome(IntEnum):
     REFUSED = 8
 
 
-class Why(IntEnum):
+class TerminationReason(IntEnum):
     """Where a simulated episode stands; the numbers of EpisodeStatus.msg."""
 
     RUNNING = 0

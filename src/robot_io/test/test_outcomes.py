@@ -8,7 +8,7 @@ import pytest
 from polytask_interfaces.action import Distill, ExecuteTask, LearnTask, RecordEpisodes
 from polytask_interfaces.msg import EpisodeStatus
 from polytask_interfaces.msg import Outcome as OutcomeMessage
-from polytask_robot_io.outcomes import Outcome, Why
+from polytask_robot_io.outcomes import Outcome, TerminationReason
 
 
 def constants(message):
@@ -22,7 +22,7 @@ def test_outcomes_are_those_of_the_message():
 
 
 def test_ends_of_episodes_are_those_of_the_message():
-    assert constants(EpisodeStatus) == {why.name: why.value for why in Why}
+    assert constants(EpisodeStatus) == {reason.name: reason.value for reason in TerminationReason}
 
 
 @pytest.mark.parametrize("action", [Distill, ExecuteTask, LearnTask, RecordEpisodes])

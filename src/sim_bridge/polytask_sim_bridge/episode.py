@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from polytask_robot_io.outcomes import Why
+from polytask_robot_io.outcomes import TerminationReason
 
 SEEDS = 2**31
 """Seeds drawn by the simulator lie below this."""
@@ -26,13 +26,13 @@ class Episode:
     step: int = 0
     reward: float = 0.0
     success: bool = False
-    why: Why = Why.RUNNING
+    termination_reason: TerminationReason = TerminationReason.RUNNING
     message: str = ""
 
     @property
     def ended(self) -> bool:
         """No further step will be taken in it."""
-        return self.why is not Why.RUNNING
+        return self.termination_reason is not TerminationReason.RUNNING
 
 
 class SuiteEnv(Protocol):
@@ -101,7 +101,7 @@ class EpisodeRunner:
             if self._count == 0:
                 raise
             message = f"the simulation could not be reset to '{task}' with seed {seed}: {error!r}; try another seed"
-            self.episode.why, self.episode.message = Why.FAULT, message
+            self.episode.termination_reason, self.episode.message = TerminationReason.FAULT, message
             raise ValueError(message) from error
         self.state = observation["state"]
         self._picture = None
@@ -122,7 +122,7 @@ class EpisodeRunner:
             observation, reward, _, truncated, info = self.env.step(action)
         except Exception as error:
             # Whatever went wrong in there ends this episode; the node lives on and can be reset.
-            episode.why = Why.FAULT
+            episode.termination_reason = TerminationReason.FAULT
             episode.message = f"the simulation failed: {error!r}; reset the episode"
             return episode
         self.state = observation["state"]
@@ -132,12 +132,14 @@ class EpisodeRunner:
         episode.success = bool(info["success"])
         episode.message = info.get("message", "")
         if info.get("fault"):
-            episode.why = Why.FAULT
+            episode.termination_reason = TerminationReason.FAULT
             episode.message += "; reset the episode"
         elif episode.success and self._end_on_success:
-            episode.why = Why.SUCCEEDED
+            episode.termination_reason = TerminationReason.SUCCEEDED
         elif truncated:
-            episode.why = Why.SUCCEEDED if episode.success else Why.TIME_LIMIT
+            episode.termination_reason = (
+                TerminationReason.SUCCEEDED if episode.success else TerminationReason.TIME_LIMIT
+            )
         return episode
 
     def picture(self) -> npt.NDArray[np.uint8]:

@@ -216,7 +216,7 @@ class ByService(Pace):
         """
         episode = self.runner.episode
         if episode.ended:
-            raise BadCommand(f"episode {episode.id} has ended ({episode.why.name}); call reset_episode")
+            raise BadCommand(f"episode {episode.id} has ended ({episode.termination_reason.name}); call reset_episode")
         stamp_ns = to_ns(message.observation_stamp)
         if stamp_ns not in (0, self.stamp_ns):
             raise BadCommand(f"the command answers the observation of {stamp_ns} ns, the last is of {self.stamp_ns} ns")

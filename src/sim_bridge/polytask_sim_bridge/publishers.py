@@ -64,7 +64,7 @@ class Publishers:
             reward=episode.reward,
             success=episode.success,
             ended=episode.ended,
-            why=int(episode.why),
+            termination_reason=int(episode.termination_reason),
             message=episode.message,
         )
         message.header.stamp = from_ns(stamp_ns)

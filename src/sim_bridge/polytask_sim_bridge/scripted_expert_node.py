@@ -52,7 +52,7 @@ class ScriptedExpertNode(Node):
         )
 
     def _on_status(self, status: EpisodeStatus) -> None:
-        if status.why == EpisodeStatus.ABORTED:
+        if status.termination_reason == EpisodeStatus.ABORTED:
             # The next state belongs to an episode whose task is not known yet.
             self._running = False
             return

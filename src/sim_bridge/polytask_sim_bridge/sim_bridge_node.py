@@ -17,7 +17,7 @@ from polytask_robot_io.diagnostics import NodeDiagnostics
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadCommand, BadEmbodiment
 from polytask_robot_io.executors import run_node
-from polytask_robot_io.outcomes import Why
+from polytask_robot_io.outcomes import TerminationReason
 from polytask_robot_io.params import declare
 from polytask_robot_io.subscriptions import with_publisher
 from polytask_robot_io.text import printable
@@ -122,7 +122,7 @@ class SimBridgeNode(Node):
             response.message = str(error)
             return response
         if not before.ended:
-            before.why, before.message = Why.ABORTED, "another episode was asked for"
+            before.termination_reason, before.message = TerminationReason.ABORTED, "another episode was asked for"
             self.output.status(self.pace.stamp_ns, before)
         self.step_rate.pause()
         self.pace.after_reset()

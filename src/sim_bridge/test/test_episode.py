@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from polytask_robot_io.outcomes import Why
+from polytask_robot_io.outcomes import TerminationReason
 from polytask_sim_bridge.episode import SEEDS, EpisodeRunner
 
 
@@ -64,7 +64,12 @@ def test_success_ends_it():
     one = runner()
     for _ in range(3):
         one.step(ACTION)
-    assert (one.episode.step, one.episode.why, one.episode.ended, one.episode.success) == (3, Why.SUCCEEDED, True, True)
+    assert (one.episode.step, one.episode.termination_reason, one.episode.ended, one.episode.success) == (
+        3,
+        TerminationReason.SUCCEEDED,
+        True,
+        True,
+    )
     assert one.episode.message == "at 3"
     assert one.episode.reward == 0.5
 
@@ -74,7 +79,11 @@ def test_or_the_horizon_when_success_shall_not():
     for _ in range(8):
         assert not one.episode.ended
         one.step(ACTION)
-    assert (one.episode.step, one.episode.why, one.episode.success) == (8, Why.TIME_LIMIT, False)
+    assert (one.episode.step, one.episode.termination_reason, one.episode.success) == (
+        8,
+        TerminationReason.TIME_LIMIT,
+        False,
+    )
 
 
 def test_empty_task_is_the_current_one_and_seeds_are_drawn():
@@ -93,17 +102,17 @@ def test_a_bad_reset_leaves_the_episode_alone(task, seed, said):
     with pytest.raises(ValueError, match=said):
         one.reset(task, seed)
     assert one.episode is before
-    assert (before.step, before.why) == (1, Why.RUNNING)
+    assert (before.step, before.termination_reason) == (1, TerminationReason.RUNNING)
 
 
 def test_a_failing_simulation_is_a_fault_and_can_be_reset():
     one = runner()
     one.env.failing = True
     one.step(ACTION)
-    assert one.episode.why is Why.FAULT
+    assert one.episode.termination_reason is TerminationReason.FAULT
     assert "diverged" in one.episode.message
     one.env.failing = False
-    assert one.reset("", 1).why is Why.RUNNING
+    assert one.reset("", 1).termination_reason is TerminationReason.RUNNING
 
 
 def test_an_unstable_simulation_is_a_fault_and_no_time_limit():
@@ -111,7 +120,11 @@ def test_an_unstable_simulation_is_a_fault_and_no_time_limit():
     one.step(ACTION)
     one.env.unstable = True
     one.step(ACTION)
-    assert (one.episode.why, one.episode.step, one.episode.success) == (Why.FAULT, 2, False)
+    assert (one.episode.termination_reason, one.episode.step, one.episode.success) == (
+        TerminationReason.FAULT,
+        2,
+        False,
+    )
     assert one.episode.message == "bad; reset the episode"
 
 
@@ -120,7 +133,7 @@ def test_a_failing_reset_ends_the_episode_before():
     one.env.failing = True
     with pytest.raises(ValueError, match="could not be reset to 'two' with seed 3"):
         one.reset("two", 3)
-    assert one.episode.why is Why.FAULT
+    assert one.episode.termination_reason is TerminationReason.FAULT
 
 
 def test_one_picture_a_step():

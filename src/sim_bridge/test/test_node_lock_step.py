@@ -127,9 +127,9 @@ def test_reset_in_mid_episode_aborts_the_old_one(lock_step):
     lock_step.lock_step([0, 0, 0, 0])
     lock_step.statuses.clear()
     new = lock_step.reset("box-open", 2).status
-    assert (new.task, new.seed, new.step, new.why) == ("box-open", 2, 0, EpisodeStatus.RUNNING)
+    assert (new.task, new.seed, new.step, new.termination_reason) == ("box-open", 2, 0, EpisodeStatus.RUNNING)
     lock_step.until(lambda: any(status.episode_id == new.episode_id for status in lock_step.statuses))
-    aborted = [status for status in lock_step.statuses if status.why == EpisodeStatus.ABORTED]
+    aborted = [status for status in lock_step.statuses if status.termination_reason == EpisodeStatus.ABORTED]
     assert [(status.episode_id, status.ended) for status in aborted] == [(old, True)]
 
 
@@ -139,7 +139,7 @@ def test_an_ended_episode_stands_still_until_reset(lock_step):
     for _ in range(100):
         lock_step.lock_step([0, 0, 0, 0])
     lock_step.until(lambda: lock_step.statuses[-1].ended)
-    assert lock_step.statuses[-1].why == EpisodeStatus.TIME_LIMIT
+    assert lock_step.statuses[-1].termination_reason == EpisodeStatus.TIME_LIMIT
     assert lock_step.statuses[-1].step == 100
     last = lock_step.states[-1].header.stamp
     lock_step.send([0, 0, 0, 0], to_ns(last))
@@ -160,7 +160,7 @@ def test_a_bad_reset_changes_nothing(lock_step, task, seed, reason):
     assert reason in answer.message
     lock_step.until(lambda: lock_step.statuses[-1].episode_id == before)
     lock_step.lock_step([0, 0, 0, 0])
-    assert lock_step.statuses[-1].why == EpisodeStatus.RUNNING
+    assert lock_step.statuses[-1].termination_reason == EpisodeStatus.RUNNING
 
 
 def test_step_episode_is_refused(lock_step):

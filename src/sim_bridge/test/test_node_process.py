@@ -78,7 +78,7 @@ def test_the_scripted_expert_drives():
             for task, seed in (("drawer-open", 1), ("drawer-close", 2)):
                 client.reset(task, seed)
                 client.until(lambda seed=seed: client.statuses[-1].seed == seed and client.statuses[-1].ended)
-                assert client.statuses[-1].why == EpisodeStatus.SUCCEEDED
+                assert client.statuses[-1].termination_reason == EpisodeStatus.SUCCEEDED
         finally:
             client.close()
             expert.send_signal(signal.SIGINT)

@@ -52,7 +52,7 @@ def test_an_episode_begins_with_its_first_command_and_holds_without_fresh_ones(r
     real_time.spin(0.4)
     target = [vector(message)[0] + vector(message)[3] for message in real_time.states[-5:]]
     assert np.ptp(target) < 1e-6
-    assert real_time.statuses[-1].why == EpisodeStatus.RUNNING
+    assert real_time.statuses[-1].termination_reason == EpisodeStatus.RUNNING
     assert "holding still" in real_time.diagnosis("stale commands last reason")
 
 

@@ -60,7 +60,7 @@ def write_demonstration(folder: Path, task: str) -> Path:
         state = StateVector(names=list(embodiment.state_names), values=observation["state"].astype(np.float64).tolist())
         status = EpisodeStatus(episode_id="e", suite="tabletop", task=task, step=step, success=done["success"])
         status.ended = done["success"]
-        status.why = int(done["success"])
+        status.termination_reason = int(done["success"])
         state.header.stamp = status.header.stamp = from_ns(stamp)
         write("state", state)
         write("episode", status)

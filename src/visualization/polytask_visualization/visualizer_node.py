@@ -22,7 +22,7 @@ PALETTE = ((0.9, 0.3, 0.3), (0.3, 0.9, 0.4), (0.3, 0.5, 1.0), (0.95, 0.8, 0.2), 
 SIZE = 0.02  # m, diameter of a point
 TEXT_HEIGHT = 0.03  # m
 ABOVE = np.array([0.0, 0.0, SIZE])
-WHY = {
+TERMINATION = {
     EpisodeStatus.RUNNING: "running",
     EpisodeStatus.SUCCEEDED: "succeeded",
     EpisodeStatus.TIME_LIMIT: "time is up",
@@ -86,7 +86,7 @@ class Visualizer(Node):
         self._state_out.publish(MarkerArray(markers=markers))
 
     def _show_episode(self, message: EpisodeStatus) -> None:
-        self._status = f"{message.task}: step {message.step}, {WHY.get(message.why, '?')}"
+        self._status = f"{message.task}: step {message.step}, {TERMINATION.get(message.termination_reason, '?')}"
         self._publish_goal()
 
     def _show_goal(self, message: ExecuteTask.Impl.FeedbackMessage) -> None:

@@ -16,11 +16,16 @@ from polytask_demo_recorder.recording.surroundings import Surroundings
 from polytask_demo_recorder.recording.tally import Tally
 from polytask_demo_recorder.recording.writer import Discarded, EpisodeWriter, Event, Failed, Kept
 from polytask_robot_io.embodiment import Embodiment
-from polytask_robot_io.outcomes import End, Outcome, Why
+from polytask_robot_io.outcomes import End, Outcome, TerminationReason
 from polytask_robot_io.text import printable
 
-OUTCOME_OF_WHY = {Why.SUCCEEDED: SUCCESS, Why.TIME_LIMIT: TIME_LIMIT, Why.ABORTED: ABORTED, Why.FAULT: FAULT}
-"""EpisodeStatus.why in words."""
+OUTCOME_OF_REASON = {
+    TerminationReason.SUCCEEDED: SUCCESS,
+    TerminationReason.TIME_LIMIT: TIME_LIMIT,
+    TerminationReason.ABORTED: ABORTED,
+    TerminationReason.FAULT: FAULT,
+}
+"""EpisodeStatus.termination_reason in words."""
 JUDGE_WAIT = 1.0
 """Seconds without any publisher of ``episode`` after which the robot is taken for one that reports no success."""
 OTHERS = 10
@@ -148,7 +153,7 @@ class Session:
             take.drops.status(heard.stamp_ns, int(status.step))
         self._record(heard, now)
         if take is not None and status.ended and not take.ending:
-            take.end(heard.stamp_ns, OUTCOME_OF_WHY.get(status.why, FAULT), status.message, now)
+            take.end(heard.stamp_ns, OUTCOME_OF_REASON.get(status.termination_reason, FAULT), status.message, now)
 
     def check(self, now: float) -> None:
         """To be called often: time limits, and what the disk has to say."""

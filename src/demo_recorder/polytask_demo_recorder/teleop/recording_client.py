@@ -179,7 +179,7 @@ class RecordingClient:
 
     def _why(self, said: str | None) -> str:
         """Why the last episode could not be used; empty where it merely failed. ``said``: what was told before it."""
-        if self._status is None or self._status.why != EpisodeStatus.SUCCEEDED:
+        if self._status is None or self._status.termination_reason != EpisodeStatus.SUCCEEDED:
             return ""
         self._while(lambda: self._unusable == said, NOTICE)
         return self._reason

@@ -124,10 +124,10 @@ class TopicEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         response = self._bridge.step(StepEpisode.Request(command=command, want_image=want_image))
         status = response.status
         self._ended_early = bool(status.ended and status.success and status.step < self.horizon)
-        fault = status.why == EpisodeStatus.FAULT
+        fault = status.termination_reason == EpisodeStatus.FAULT
         if fault and status.step < self._steps:  # the step failed; one that left the simulation unstable is counted
             raise BridgeError(f"the simulator cannot go on with episode {status.episode_id}: {status.message}")
-        over = status.why == EpisodeStatus.TIME_LIMIT or status.step >= self.horizon
+        over = status.termination_reason == EpisodeStatus.TIME_LIMIT or status.step >= self.horizon
         truncated = bool(fault or (status.ended and over))
         info = {"success": bool(status.success), "message": status.message}
         return self._observation(response), float(status.reward), False, truncated, info
