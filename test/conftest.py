@@ -50,7 +50,7 @@ def _starting(folder: Path) -> Iterator[Callable[..., Stack]]:
 
 @pytest.fixture
 def up(ros_domain: int, tmp_path: Path) -> Iterator[Callable[..., Stack]]:
-    """``up("simulation", pace="lock_step")`` starts a launch file; ended with the test."""
+    """``up("simulation", stepping_mode="lock_step")`` starts a launch file; ended with the test."""
     yield from _starting(tmp_path)
 
 

@@ -19,7 +19,7 @@ def test_two_robots_side_by_side(up, ros_domain):
     robots = {name: Graph(name) for name in ("left", "right")}
     try:
         for name in robots:
-            up("simulation", namespace=name, pace="service", task="reach")
+            up("simulation", namespace=name, stepping_mode="service", task="reach")
         left, right = robots.values()
         states = {name: graph.listen(StateVector, "state", qos.STATE) for name, graph in robots.items()}
         statuses = {name: graph.listen(EpisodeStatus, "episode", qos.EPISODE) for name, graph in robots.items()}

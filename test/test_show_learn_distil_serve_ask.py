@@ -34,7 +34,7 @@ LATER = "box-open"
 """Learned when the policy is being served."""
 UNUSED = "drawer-open"
 SEEDS = {"drawer-close": 3, "reach": 4, LATER: 5}
-LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
+LOCK_STEP = {"stepping_mode": "lock_step", "use_sim_time": "true"}
 SETTINGS = {
     "steps": 360,
     "seed_episodes": 2,

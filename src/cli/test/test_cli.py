@@ -84,6 +84,7 @@ def test_tasks():
         (["serve", "/no/such"], 1, "there is no folder /no/such"),
         (["up", "nope"], 1, "there is no launch file 'nope'; the project's own are: demo, record"),
         (["up", "simulation", "task=reach"], 2, "write NAME:=VALUE"),
+        (["up", "simulation", "pace:=lock_step"], 1, "did you mean stepping_mode?"),
         (["up", "simulation", "tusk:=reach"], 1, "did you mean task?"),
         (["up", "simulation", "namespace:=1"], 1, "'1' cannot be a namespace: each of its parts begins with a letter"),
         (["up", "simulation", "seed:=0x10"], 1, "parameter 'seed': '0x10' is not a whole number"),

@@ -1,4 +1,6 @@
-"""The control loop: one command for each new observation, at both paces, and nothing sent on what is old or unusable.
+"""The control loop: one command for each new observation, in real time and in lock-step.
+
+Nothing is sent on an observation that is old or unusable.
 
 It has no thread and no clock of its own: the node calls it from its executor, tests call it directly.
 

@@ -61,7 +61,7 @@ def policy():
 def test_commands_follow_within_the_period(start_server, make_robot, policy, tmp_path, replaced):
     name = f"pixels_{replaced}"
     policy.save(tmp_path)
-    start_server(name, command=SIMULATOR, pace="real_time", task="drawer-open")
+    start_server(name, command=SIMULATOR, stepping_mode="real_time", task="drawer-open")
     start_server(name, command=SERVER, checkpoint=tmp_path)
     client = make_robot(name)
     reset = client.node.create_client(ResetEpisode, "reset_episode")

@@ -54,7 +54,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stack(start_server, make_robot, checkpoint):
-    simulator = start_server("lock", command=SIMULATOR, pace="lock_step", task="drawer-open")
+    simulator = start_server("lock", command=SIMULATOR, stepping_mode="lock_step", task="drawer-open")
     start_server("lock", command=SERVER, checkpoint=checkpoint, use_sim_time="true")
     client = make_robot("lock")
     client.statuses = []

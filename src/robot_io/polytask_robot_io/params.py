@@ -70,6 +70,18 @@ def declare(
     return value
 
 
+def refuse_renamed(node: Node, old: str, new: str) -> None:
+    """Refuse a parameter that is set by its earlier name; ROS ignores names that no node declares.
+
+    Raises:
+        BadParameter: it was set; the message gives the new name.
+    """
+    value = node.declare_parameter(old, None, ParameterDescriptor(dynamic_typing=True)).value
+    node.undeclare_parameter(old)
+    if value is not None:
+        raise BadParameter(f"parameter '{old}' is now called '{new}'; set {new}:={printable(str(value))}")
+
+
 def _quoted(name: str, default: object) -> str:
     """How to give a text that YAML takes for something else, such as 2026_11_27 for a number."""
     if not isinstance(default, str):

@@ -61,7 +61,7 @@ def test_drops_show_with_their_reason_and_warn_once(node):
     told = NodeDiagnostics(node, "toy_robot")
     told._publisher.publish = sent.append  # type: ignore[method-assign]
     told.intervals("step", 20.0).tick()
-    told.show("pace", "service")
+    told.show("stepping_mode", "service")
     told.drop("commands refused", "not a finite number in dx")
     told.publish()
     told.publish()
@@ -74,7 +74,7 @@ def test_drops_show_with_their_reason_and_warn_once(node):
     assert values["commands refused"] == "1"
     assert values["commands refused last reason"] == "not a finite number in dx"
     assert values["step count"] == "1"
-    assert values["pace"] == "service"
+    assert values["stepping_mode"] == "service"
 
 
 def test_the_warning_tells_what_happened_last(node):

@@ -84,12 +84,12 @@ class InProcess:
 
 
 class Driver:
-    """A client of the simulator in this process, at pace ``lock_step`` or ``service``."""
+    """A client of the simulator in this process, in stepping mode ``lock_step`` or ``service``."""
 
-    def __init__(self, suite: str, task: str, pace: str) -> None:
+    def __init__(self, suite: str, task: str, stepping_mode: str) -> None:
         """``task``: of the episodes; the simulator must already be starting, in the same domain."""
         self.result = Measured()
-        self._task, self._pace = task, pace
+        self._task, self._stepping_mode = task, stepping_mode
         self._node = Node("benchmark")
         self._executor = make_executor()
         self._executor.add_node(self._node)
@@ -100,7 +100,7 @@ class Driver:
         self._step = self._node.create_client(StepEpisode, "step_episode")
         self._commands = self._node.create_publisher(Command, embodiment.command_topic, qos.COMMAND)
         self._on_state: Callable[[], None] = lambda: None
-        if pace == "lock_step":
+        if stepping_mode == "lock_step":
             self._node.create_subscription(StateVector, "state", self._receive, qos.STATE)
         if not self._reset.wait_for_service(PATIENCE):
             raise TimeoutError(f"no simulator answered within {PATIENCE:g} s")
@@ -128,7 +128,7 @@ class Driver:
         answer = self._call(self._reset, ResetEpisode.Request(task=self._task, seed=seed))
         self._digest(answer.state)
         actions = actions_of(seed, steps, self._size)
-        if self._pace == "lock_step":
+        if self._stepping_mode == "lock_step":
             self._by_topics(actions, answer.state)
         else:
             self._by_service(actions, answer.state)
@@ -184,9 +184,15 @@ class Driver:
 
 
 @contextlib.contextmanager
-def simulator(suite: str, task: str, pace: str, extra: Sequence[str] = ()) -> Iterator[subprocess.Popen]:
+def simulator(suite: str, task: str, stepping_mode: str, extra: Sequence[str] = ()) -> Iterator[subprocess.Popen]:
     """A simulator in a process of its own, stopped at the end. ``extra``: further ``name:=value`` parameters."""
-    parameters = [f"suite:={suite}", f"task:={task}", f"pace:={pace}", "end_on_success:=false", *extra]
+    parameters = [
+        f"suite:={suite}",
+        f"task:={task}",
+        f"stepping_mode:={stepping_mode}",
+        "end_on_success:=false",
+        *extra,
+    ]
     command = [sys.executable, "-m", "polytask_sim_bridge.sim_bridge_node", "--ros-args", "--log-level", "warn"]
     for parameter in parameters:
         command += ["-p", parameter]
@@ -213,10 +219,10 @@ def measure(
     """
     direct = InProcess(suite, task)
     table: dict[str, dict[str, Any]] = {}
-    for pace in ("lock_step", "service"):
+    for stepping_mode in ("lock_step", "service"):
         direct.result = Measured()
-        with simulator(suite, task, pace):
-            driver = Driver(suite, task, pace)
+        with simulator(suite, task, stepping_mode):
+            driver = Driver(suite, task, stepping_mode)
             try:
                 for seed in range(episodes):
                     direct.episode(seed, steps)
@@ -224,9 +230,9 @@ def measure(
             finally:
                 driver.close()
         table.setdefault("in_process", direct.result.summary())
-        table[pace] = driver.result.summary()
-        table[pace]["ratio"] = driver.result.steps_per_second / direct.result.steps_per_second
-        table[pace]["same"] = driver.result.digest.digest() == direct.result.digest.digest()
+        table[stepping_mode] = driver.result.summary()
+        table[stepping_mode]["ratio"] = driver.result.steps_per_second / direct.result.steps_per_second
+        table[stepping_mode]["same"] = driver.result.digest.digest() == direct.result.digest.digest()
     direct.close()
     return table
 

@@ -1,4 +1,4 @@
-"""One simulated episode after another, without ROS: what every pace drives."""
+"""One simulated episode after another, without ROS: what every stepping mode drives."""
 
 from __future__ import annotations
 

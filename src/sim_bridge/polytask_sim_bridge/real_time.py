@@ -11,10 +11,10 @@ from rclpy.clock_type import ClockType
 from polytask_interfaces.msg import Command
 from polytask_robot_io.errors import BadMessage
 from polytask_robot_io.stamps import SECOND, header_ns, to_ns
-from polytask_sim_bridge.pace import Pace
+from polytask_sim_bridge.stepping_mode import SteppingMode
 
 
-class RealTime(Pace):
+class RealTime(SteppingMode):
     """Advances at the control rate with the newest command; without a fresh one it holds still.
 
     An episode's steps are counted from its first command on: until then the scene rests as it was reset, so that a
@@ -53,7 +53,7 @@ class RealTime(Pace):
             )
 
     def after_reset(self) -> None:
-        """See :class:`Pace`; what was commanded before is forgotten."""
+        """See :class:`SteppingMode`; what was commanded before is forgotten."""
         self.limiter.reset()
         self.driver.release()
         self._command, self._started = None, False

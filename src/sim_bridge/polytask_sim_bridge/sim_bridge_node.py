@@ -1,4 +1,7 @@
-"""The node that puts a suite on the robot's topics, at one of three paces; see :mod:`polytask_sim_bridge.pace`."""
+"""The node that puts a suite on the robot's topics, in one of three stepping modes.
+
+See :mod:`polytask_sim_bridge.stepping_mode`.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.errors import BadCommand, BadEmbodiment
 from polytask_robot_io.executors import run_node
 from polytask_robot_io.outcomes import TerminationReason
-from polytask_robot_io.params import declare
+from polytask_robot_io.params import declare, refuse_renamed
 from polytask_robot_io.subscriptions import with_publisher
 from polytask_robot_io.text import printable
 from polytask_sim_bridge.episode import EpisodeRunner
-from polytask_sim_bridge.pace import ByService, LockStep, Pace
 from polytask_sim_bridge.publishers import Publishers
 from polytask_sim_bridge.real_time import RealTime
+from polytask_sim_bridge.stepping_mode import ByService, LockStep, SteppingMode
 from polytask_suites import EMBODIMENTS, SUITES, load_suite, make_env
 
-PACES: dict[str, type[Pace]] = {"real_time": RealTime, "lock_step": LockStep, "service": ByService}
+STEPPING_MODES: dict[str, type[SteppingMode]] = {"real_time": RealTime, "lock_step": LockStep, "service": ByService}
 
 
 class SimBridgeNode(Node):
@@ -42,15 +45,20 @@ class SimBridgeNode(Node):
         super().__init__("sim_bridge")
         suite = declare(self, "suite", "tabletop", "suite to simulate", choices=SUITES)
         task = declare(self, "task", "", "task of the first episode; empty: the suite's first")
-        pace = declare(self, "pace", "real_time", "what makes the simulation advance", choices=tuple(PACES))
+        refuse_renamed(self, "pace", "stepping_mode")
+        stepping_mode = declare(
+            self, "stepping_mode", "real_time", "what makes the simulation advance", choices=tuple(STEPPING_MODES)
+        )
         seed = declare(self, "seed", 0, "seed of the first episode and of seeds that are drawn", minimum=0)
         render = declare(
             self, "render", "auto", "draw pictures when somebody wants them, or never", choices=("auto", "off")
         )
         end_on_success = declare(self, "end_on_success", True, "whether success ends an episode before its horizon")
         file = declare(self, "embodiment", "", "embodiment file, by name or path; empty: the suite's own")
-        if pace == "real_time" and self.get_parameter("use_sim_time").value:
-            raise ValueError("pace real_time runs on the system's clock; set use_sim_time to false, or another pace")
+        if stepping_mode == "real_time" and self.get_parameter("use_sim_time").value:
+            raise ValueError(
+                "stepping_mode real_time runs on the system's clock; set use_sim_time to false, or choose another mode"
+            )
         self.embodiment = Embodiment.load(file or EMBODIMENTS[suite])
         self._no_pictures = "" if render == "auto" else "pictures are switched off: set parameter 'render' to auto"
         self._drew = False
@@ -58,18 +66,18 @@ class SimBridgeNode(Node):
         _check_fits(self.embodiment, env)
         self.runner = EpisodeRunner(env, seed, end_on_success)
         self.diagnostics = NodeDiagnostics(self, self.embodiment.name)
-        self.diagnostics.show("pace", pace)
+        self.diagnostics.show("stepping_mode", stepping_mode)
         self.step_rate = self.diagnostics.intervals("step")
         self.step_time = self.diagnostics.durations("step time")
-        self.output = Publishers(self, self.embodiment, self.runner, PACES[pace].simulated_time)
-        self.pace = PACES[pace](self)
-        receive = with_publisher(self.pace.on_command)
+        self.output = Publishers(self, self.embodiment, self.runner, STEPPING_MODES[stepping_mode].simulated_time)
+        self.stepping_mode = STEPPING_MODES[stepping_mode](self)
+        receive = with_publisher(self.stepping_mode.on_command)
         self.create_subscription(Command, self.embodiment.command_topic, receive, qos.COMMAND)
         self.create_service(ResetEpisode, "reset_episode", self._reset, qos_profile=qos.SERVICES)
         self.create_service(StepEpisode, "step_episode", self._step, qos_profile=qos.SERVICES)
         self.create_service(ListTasks, "list_tasks", self._list, qos_profile=qos.SERVICES)
-        self.pace.start()
-        self.get_logger().info(f"{self.runner.episode.id} at pace {pace}, {env.control_rate:g} Hz")
+        self.stepping_mode.start()
+        self.get_logger().info(f"{self.runner.episode.id} in stepping mode {stepping_mode}, {env.control_rate:g} Hz")
 
     def close(self) -> None:
         """Free the renderer, in the thread that made it."""
@@ -123,20 +131,20 @@ class SimBridgeNode(Node):
             return response
         if not before.ended:
             before.termination_reason, before.message = TerminationReason.ABORTED, "another episode was asked for"
-            self.output.status(self.pace.stamp_ns, before)
+            self.output.status(self.stepping_mode.stamp_ns, before)
         self.step_rate.pause()
-        self.pace.after_reset()
+        self.stepping_mode.after_reset()
         return self._observe(request, response)
 
     def _step(self, request: StepEpisode.Request, response: StepEpisode.Response) -> StepEpisode.Response:
-        if not isinstance(self.pace, ByService):
-            response.message = "the simulator does not run at pace service: somebody else is driving"
+        if not isinstance(self.stepping_mode, ByService):
+            response.message = "the simulator does not run in stepping mode service: somebody else is driving"
             return response
         if request.want_image and (reason := self.why_no_pictures()):
             response.message = reason
             return response
         try:
-            self.pace.serve_step(request.command)
+            self.stepping_mode.serve_step(request.command)
         except BadCommand as error:
             self.diagnostics.drop("commands refused", str(error))
             response.message = str(error)
@@ -145,7 +153,7 @@ class SimBridgeNode(Node):
 
     def _observe(self, request: Any, response: Any) -> Any:
         """Fill in what is the same in the answers to reset_episode and step_episode."""
-        stamp_ns = self.pace.stamp_ns
+        stamp_ns = self.stepping_mode.stamp_ns
         response.ok = True
         response.state = self.output.state_message(stamp_ns)
         response.status = self.output.status_message(stamp_ns, self.runner.episode)

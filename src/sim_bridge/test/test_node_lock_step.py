@@ -34,7 +34,7 @@ def reference():
 
 @pytest.fixture(scope="module")
 def lock_step(module_ros_domain):
-    with simulator("pace:=lock_step", "task:=drawer-open", "seed:=3"):
+    with simulator("stepping_mode:=lock_step", "task:=drawer-open", "seed:=3"):
         client = Client()
         yield client
         client.close()
@@ -166,7 +166,7 @@ def test_a_bad_reset_changes_nothing(lock_step, task, seed, reason):
 def test_step_episode_is_refused(lock_step):
     answer = lock_step.step([0, 0, 0, 0])
     assert not answer.ok
-    assert "pace service" in answer.message
+    assert "stepping mode service" in answer.message
 
 
 def test_pictures_come_when_watched_with_the_states_stamp(lock_step):

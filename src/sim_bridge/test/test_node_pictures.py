@@ -47,12 +47,12 @@ def broken(*_):
 
 
 def told(node):
-    node.publish_pictures(node.pace.stamp_ns)
+    node.publish_pictures(node.stepping_mode.stamp_ns)
     return node.diagnostics._dropped[WHAT][1]
 
 
 def test_a_renderer_that_does_not_work_is_told(start):
-    node = start("pace:=lock_step", render=broken)
+    node = start("stepping_mode:=lock_step", render=broken)
     assert told(node) == "no picture can be drawn: RuntimeError('no GL'); see './polytask doctor'"
     assert node.diagnostics._state[0] == DiagnosticStatus.ERROR
     told(node)
@@ -60,8 +60,8 @@ def test_a_renderer_that_does_not_work_is_told(start):
 
 
 def test_one_that_fails_later_is_told_and_ends_nothing(start):
-    node = start("pace:=service")
-    node.publish_pictures(node.pace.stamp_ns)
+    node = start("stepping_mode:=service")
+    node.publish_pictures(node.stepping_mode.stamp_ns)
     assert node.diagnostics.count(WHAT) == 0
     node.runner._picture, node.runner.env.render = None, broken
     request = StepEpisode.Request(want_image=True)
@@ -73,14 +73,14 @@ def test_one_that_fails_later_is_told_and_ends_nothing(start):
 
 
 def test_pictures_that_are_switched_off_are_told(start):
-    node = start("pace:=lock_step", "render:=off")
+    node = start("stepping_mode:=lock_step", "render:=off")
     assert told(node) == "pictures are switched off: set parameter 'render' to auto"
 
 
 def test_a_picture_of_another_size_is_told(start, tmp_path):
     path = tmp_path / "other.yaml"
     path.write_text(Embodiment.load("xarm7_tabletop").to_yaml().replace("width: 84", "width: 100"))
-    node = start("pace:=lock_step", f"embodiment:={path}")
+    node = start("stepping_mode:=lock_step", f"embodiment:={path}")
     assert "declares 100x84 pixels for 'camera', the suite draws 84x84" in told(node)
 
 

@@ -17,12 +17,12 @@ from polytask_suites import EMBODIMENTS, load_suite, make_env
 
 
 @pytest.mark.timed
-@pytest.mark.parametrize("pace", ["real_time", "lock_step", "service"])
-def test_sigint_ends_it_within_five_seconds_with_the_renderer_closed(pace):
-    with simulator(f"pace:={pace}", stderr=subprocess.PIPE) as process:
+@pytest.mark.parametrize("stepping_mode", ["real_time", "lock_step", "service"])
+def test_sigint_ends_it_within_five_seconds_with_the_renderer_closed(stepping_mode):
+    with simulator(f"stepping_mode:={stepping_mode}", stderr=subprocess.PIPE) as process:
         client = Client()
         client.watch_camera()
-        if pace == "service":
+        if stepping_mode == "service":
             client.reset(seed=1, want_image=True)
         client.until(lambda: client.images)
         began = time.monotonic()
@@ -37,7 +37,8 @@ def test_sigint_ends_it_within_five_seconds_with_the_renderer_closed(pace):
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        (["pace:=warp"], "'pace' is 'warp'; it must be one of real_time, lock_step, service"),
+        (["stepping_mode:=warp"], "'stepping_mode' is 'warp'; it must be one of real_time, lock_step, service"),
+        (["pace:=lock_step"], "'pace' is now called 'stepping_mode'; set stepping_mode:=lock_step"),
         (["suite:=garden"], "'suite' is 'garden'"),
         (["task:=fly"], "has no task 'fly'"),
         (["seed:=-4"], "'seed'"),
@@ -71,7 +72,7 @@ def test_embodiment_files_agree_with_the_suites(suite):
 def test_the_scripted_expert_drives():
     """Over topics in lock-step, with the simulator's task, to success."""
     command = [sys.executable, "-m", "polytask_sim_bridge.scripted_expert_node", "--ros-args", "-p", "noise:=0.1"]
-    with simulator("pace:=lock_step", "task:=drawer-open"):
+    with simulator("stepping_mode:=lock_step", "task:=drawer-open"):
         expert = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         client = Client()
         try:

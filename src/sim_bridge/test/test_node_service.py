@@ -1,4 +1,4 @@
-"""Lock-step by service, the pace of training: the same episode as in process, and nothing else moves it."""
+"""Lock-step by service, the stepping mode of training: the same episode as in process, and nothing else moves it."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def reference():
 
 @pytest.fixture(scope="module")
 def by_service(module_ros_domain):
-    with simulator("pace:=service", "task:=drawer-open", "seed:=3"):
+    with simulator("stepping_mode:=service", "task:=drawer-open", "seed:=3"):
         client = Client()
         yield client
         client.close()

@@ -17,7 +17,7 @@ def test_a_suite_speaks_the_topic_contract(suite):
     actions = np.random.default_rng(5).uniform(-1, 1, (10, size)).astype(np.float32)
     states = [env.reset(seed=3)[0]["state"], *(env.step(action)[0]["state"] for action in actions)]
     env.close()
-    with simulator(f"suite:={suite}", "pace:=service"):
+    with simulator(f"suite:={suite}", "stepping_mode:=service"):
         client = Client()
         answer = client.reset(task, 3)
         assert tuple(answer.state.names) == tuple(env.state_names)

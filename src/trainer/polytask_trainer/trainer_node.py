@@ -66,8 +66,8 @@ class TrainerNode(Node):
             self,
             "through_topics",
             False,
-            "method polytask steps a simulator at pace service through its services; false, and the other methods: the "
-            "suite in the trainer's own process",
+            "method polytask steps a simulator in stepping mode service through its services; false, and the other "
+            "methods: the suite in the trainer's own process",
         )
         self._settings = params.declare(
             self, "settings", "", "learning settings of goals that name none; empty: config/trainer/<suite>.yaml"

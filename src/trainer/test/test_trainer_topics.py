@@ -18,7 +18,7 @@ def test_killed_node_takes_its_work_along_and_another_resumes_with_the_same_resu
     assert run(job, lambda report: None, lambda: False)["finished"]
     goal = LearnTask.Goal(task=TASK, demonstrations=str(demonstrations), output=str(output))
     parameters = {"settings": settings, "through_topics": "true"}
-    with node("polytask_sim_bridge.sim_bridge_node", pace="service", end_on_success="false"):
+    with node("polytask_sim_bridge.sim_bridge_node", stepping_mode="service", end_on_success="false"):
         with node("polytask_trainer.trainer_node", **parameters) as doomed:
             client = Client()
             client.ask(client.learn, goal)

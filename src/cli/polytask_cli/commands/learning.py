@@ -88,7 +88,8 @@ def learn(
         Path | None, typer.Option(help="YAML file of settings. Default: config/trainer/SUITE.yaml.")
     ] = None,
     through_topics: Annotated[
-        bool, typer.Option("--through-topics", help="Step a simulator that runs at pace service; see `up train`.")
+        bool,
+        typer.Option("--through-topics", help="Step a simulator that runs in stepping mode service; see `up train`."),
     ] = False,
     namespace: Annotated[str, typer.Option(help="Namespace of that simulator.")] = "",
     parallel: Annotated[int, typer.Option(help="How many tasks to learn at once, a core each.", min=1)] = 1,

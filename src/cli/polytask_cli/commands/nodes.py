@@ -41,7 +41,7 @@ def up(
     The project's own files are `simulation`, `record`, `train`, `serve` and `demo`. They run the same under
     `ros2 launch`; here they also run where no ROS 2 is installed.
 
-    Example: `./polytask up simulation task:=drawer-open pace:=lock_step`
+    Example: `./polytask up simulation task:=drawer-open stepping_mode:=lock_step`
     """
     if show_args:
         from polytask_cli.launch_runner import LaunchError, find_launch_file, list_arguments

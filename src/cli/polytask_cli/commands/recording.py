@@ -62,7 +62,10 @@ def record(
     arguments = {"suite": suite, "embodiment": embodiment, "expert": str(scripted).lower()}
     arguments |= {"namespace": namespace, "task": task, "dataset": str(output.absolute())}
     if scripted:
-        arguments |= {"pace": "lock_step", "use_sim_time": "true"}  # as fast as it goes, and the same every time
+        arguments |= {
+            "stepping_mode": "lock_step",
+            "use_sim_time": "true",
+        }  # as fast as it goes, and the same every time
     with (
         reporting(RecordingError, StackError),
         tempfile.TemporaryDirectory(prefix="polytask-record-") as folder,

@@ -22,7 +22,7 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("film", "pictures for the report"),
 )
 STAGES = "polytask_cli.demo.stages"
-LOCK_STEP = {"pace": "lock_step", "use_sim_time": "true"}
+LOCK_STEP = {"stepping_mode": "lock_step", "use_sim_time": "true"}
 
 
 def training_jobs(demo: Demo) -> list[Job]:
@@ -116,7 +116,11 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
         Job("film", "film", f"{STAGES}.film:work", film, (*pictures, *(f"ask-{number}" for number in range(STACKS))))
     )
     measurements: list[tuple[str, dict[str, str], dict[str, Any]]] = [
-        ("realtime", {"pace": "real_time"}, {"seconds": demo.scale.timing_seconds, "camera_topic": camera_topic}),
+        (
+            "realtime",
+            {"stepping_mode": "real_time"},
+            {"seconds": demo.scale.timing_seconds, "camera_topic": camera_topic},
+        ),
         ("lockstep", LOCK_STEP, {"checkpoint": str(demo.unified)}),
     ]
     for name, arguments, amount in measurements:

@@ -36,6 +36,8 @@ ATTRIBUTES = {
         "sigkill_timeout",
     },
 }
+RENAMED = {"pace": "stepping_mode"}
+"""Arguments by their earlier names."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,9 @@ class Description:
         unknown = set(arguments) - {argument.name for argument in self.arguments}
         for name in sorted(unknown):
             known = [argument.name for argument in self.arguments]
-            guess = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {guess[0]}?" if guess else ""
+            renamed = RENAMED.get(name)
+            guess = [renamed] if renamed in known else difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {guess[0]}?" if guess else "."
             raise LaunchError(f"{path} has no argument {name!r}{hint} It has: {', '.join(known) or 'none'}")
 
     def _file(self, path: Path) -> None:

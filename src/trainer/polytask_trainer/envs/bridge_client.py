@@ -115,7 +115,7 @@ class BridgeClient:
 
     def _gone(self, client: Client) -> str:
         return (
-            f"no simulator serves {self._name(client)} (start it: sim_bridge with pace:=service, in the same "
+            f"no simulator serves {self._name(client)} (start it: sim_bridge with stepping_mode:=service, in the same "
             "namespace and ROS_DOMAIN_ID)"
         )
 

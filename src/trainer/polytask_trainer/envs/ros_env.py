@@ -31,7 +31,7 @@ PICTURE_TIMEOUT = 5.0
 
 
 class TopicEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
-    """Steps a simulator that runs at pace ``service`` (with ``end_on_success:=false``, as in process).
+    """Steps a simulator that runs in stepping mode ``service`` (with ``end_on_success:=false``, as in process).
 
     Never terminates; truncated at the task's horizon; ``info`` has ``success`` and ``message``. A simulator that is
     gone, stuck or refuses raises BridgeError within ``timeout``; it never hangs.

@@ -38,7 +38,7 @@ class LearnJob:
     """YAML file of a LearnConfig, or the name of one in config/trainer; empty: the one named as the suite where there
     is one, else the defaults."""
     through_topics: bool = False
-    """Step a simulator at pace ``service`` through its topics, instead of the suite in this process."""
+    """Step a simulator in stepping mode ``service`` through its topics, instead of the suite in this process."""
     namespace: str = ""
     """Of that simulator."""
     policy: str = ""

@@ -26,7 +26,7 @@ def ros_domain(module_ros_domain):
 @contextmanager
 def running_bridge(namespace="", **parameters):
     """Run a simulator, which is killed in the end whatever happens: it would be seen by later tests of its domain."""
-    parameters = {"pace": "service", "end_on_success": "false", "task": "drawer-open", **parameters}
+    parameters = {"stepping_mode": "service", "end_on_success": "false", "task": "drawer-open", **parameters}
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     command = ["python", "-m", "polytask_sim_bridge.sim_bridge_node", "--ros-args", *arguments]
     process = subprocess.Popen([*command, "-r", f"__ns:=/{namespace}"])

@@ -1,7 +1,7 @@
-"""How the simulation may advance: what all paces share, and the two on simulated time.
+"""How the simulation may advance: what all stepping modes share, and the two on simulated time.
 
 The third is :mod:`polytask_sim_bridge.real_time`. All run in the node's one thread, which also draws.
-A pace is told of commands and resets and decides when to step; it never waits.
+A stepping mode is told of commands and resets and decides when to step; it never waits.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def stops(message: Command) -> bool:
 
 
 class Bridge(Protocol):
-    """What a pace needs of the node: the simulation, who hears of it, and ROS's own timers and graph."""
+    """What a stepping mode needs of the node: the simulation, who hears of it, and ROS's own timers and graph."""
 
     runner: EpisodeRunner
     embodiment: Embodiment
@@ -64,8 +64,8 @@ class Bridge(Protocol):
         """As ``rclpy.node.Node``'s."""
 
 
-class Pace:
-    """What all paces share: the stamp of the last observation, and the check of commands."""
+class SteppingMode:
+    """What all stepping modes share: the stamp of the last observation, and the check of commands."""
 
     simulated_time = True
 
@@ -139,7 +139,7 @@ class Pace:
         self.node.step_rate.tick()
 
 
-class LockStep(Pace):
+class LockStep(SteppingMode):
     """Advances when the command that answers the last observation arrives; others are ignored and counted."""
 
     def start(self) -> None:
@@ -154,12 +154,12 @@ class LockStep(Pace):
         self._quiet = True
 
     def after_reset(self) -> None:
-        """See :class:`Pace`."""
+        """See :class:`SteppingMode`."""
         self._quiet = False
         super().after_reset()
 
     def on_command(self, message: Command, publisher: bytes) -> None:
-        """See :class:`Pace`."""
+        """See :class:`SteppingMode`."""
         answered = to_ns(message.observation_stamp)
         if stops(message):
             if not self.driver.why_not(publisher, time.monotonic()):
@@ -182,7 +182,7 @@ class LockStep(Pace):
         self.publish()
 
 
-class ByService(Pace):
+class ByService(SteppingMode):
     """Advances by step_episode alone."""
 
     def start(self) -> None:
@@ -205,8 +205,8 @@ class ByService(Pace):
             self.node.publish_pictures(self.stamp_ns)
 
     def on_command(self, message: Command, publisher: bytes) -> None:
-        """See :class:`Pace`."""
-        self.node.diagnostics.drop("commands ignored", "pace 'service' is driven by step_episode alone")
+        """See :class:`SteppingMode`."""
+        self.node.diagnostics.drop("commands ignored", "stepping mode 'service' is driven by step_episode alone")
 
     def serve_step(self, message: Command) -> None:
         """One step on request.
