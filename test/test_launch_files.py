@@ -10,7 +10,7 @@ import pytest
 from stacks import PATIENCE
 
 from polytask_cli.launch_runner import find_launch_file
-from polytask_cli.launch_runner.description import Description
+from polytask_cli.launch_runner.launch_file import LaunchFile
 
 ACTION = "/_action/send_goal"
 SIMULATION = {"/sim_bridge": ("/reset_episode", "/step_episode", "/list_tasks")}
@@ -41,7 +41,7 @@ def test_no_launch_file_is_forgotten():
 @pytest.mark.parametrize("name", FILES)
 def test_all_nodes_come_up_and_ctrl_c_ends_them(name, up, graph, untrained, tmp_path):
     arguments = arguments_of(name, untrained, tmp_path)
-    described = Description(find_launch_file(name), {key: str(value) for key, value in arguments.items()}).nodes
+    described = LaunchFile(find_launch_file(name), {key: str(value) for key, value in arguments.items()}).nodes
     assert len(described) == len(FILES[name])
     stack = up(name, **arguments)
     graph.until(lambda: set(FILES[name]) <= graph.nodes(), f"nodes {', '.join(FILES[name])}")

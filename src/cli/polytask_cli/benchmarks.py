@@ -140,8 +140,8 @@ def policy(rounds: int = 7, calls: int = 300) -> tuple[list[Ratio], Any]:
     import numpy as np
     import torch
 
-    from polytask_policy.description import Description
     from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+    from polytask_policy.policy_spec import PolicySpec
     from polytask_policy.text import EMBEDDING_SIZE
     from polytask_policy.unified import UnifiedPolicy
     from polytask_robot_io.embodiment import Embodiment
@@ -149,7 +149,7 @@ def policy(rounds: int = 7, calls: int = 300) -> tuple[list[Ratio], Any]:
 
     torch.set_num_threads(1)
     robot = Embodiment.load("xarm7_tabletop")
-    description = Description("tabletop", ("one",), robot.state_names, robot.command_names)
+    description = PolicySpec("tabletop", ("one",), robot.state_names, robot.command_names)
     examples = {
         "sentences": torch.zeros(1, EMBEDDING_SIZE),
         "sentence_tasks": torch.zeros(1, dtype=torch.int64),

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from polytask_policy.description import Description
 from polytask_policy.entries import (
     LARGEST_LAYER,
     MOST_ENTRIES,
@@ -22,6 +21,7 @@ from polytask_policy.entries import (
 )
 from polytask_policy.networks import Actor
 from polytask_policy.pixel_networks import PixelActor
+from polytask_policy.policy_spec import PolicySpec
 
 KIND = "expert"
 
@@ -29,7 +29,7 @@ KIND = "expert"
 class ExpertPolicy:
     """One task's policy, deterministic: the mean action of its actor."""
 
-    def __init__(self, actor: Actor | PixelActor, description: Description) -> None:
+    def __init__(self, actor: Actor | PixelActor, description: PolicySpec) -> None:
         if len(description.tasks) != 1:
             raise ValueError(f"an expert has exactly one task, not {list(description.tasks)}")
         if (actor.state_size, actor.action_size) != (len(description.state_names), len(description.action_names)):
@@ -63,7 +63,7 @@ class ExpertPolicy:
     def load(cls, folder: Path | str) -> ExpertPolicy:
         """Read an expert from its run folder; raises CheckpointError naming what is wrong."""
         tensors, meta = load_checkpoint(folder, KIND)
-        description = Description.from_meta(meta)
+        description = PolicySpec.from_meta(meta)
         require_weights(tensors, f"the expert in {folder}")
         network, pictures = Entries(meta).part("network"), description.pictures
         sizes = (

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from polytask_policy.description import Pictures
 from polytask_policy.networks import Normaliser, mlp
+from polytask_policy.policy_spec import Pictures
 
 CHANNELS = 32
 STRIDES = (2, 1, 1, 1)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from polytask_policy.description import Description
 from polytask_policy.entries import (
     LARGEST_LAYER,
     LONGEST_NAME,
@@ -42,6 +41,7 @@ from polytask_policy.goals import (
 )
 from polytask_policy.pictures import picture_fault, shrink
 from polytask_policy.pixel_networks import PixelEncoder
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.text import EMBEDDING_SIZE, TextEncoder
 
 KIND = "unified"
@@ -58,7 +58,7 @@ class UnifiedPolicy:
         self,
         actor: GoalConditionedActor,
         goals: GoalEncoder,
-        description: Description,
+        description: PolicySpec,
         examples: Mapping[str, Tensor],
         limits: Limits | None = None,
         text: TextEncoder | None = None,
@@ -110,7 +110,7 @@ class UnifiedPolicy:
     def load(cls, folder: Path | str, text: TextEncoder | None = None) -> UnifiedPolicy:
         """Read a unified policy; raises CheckpointError naming what is wrong."""
         tensors, meta = load_checkpoint(folder, KIND)
-        description = Description.from_meta(meta)
+        description = PolicySpec.from_meta(meta)
         what = f"the unified policy in {folder}"
         entries = Entries(meta)
         network, given = entries.part("network"), entries.part("limits")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_policy.description import Description, Pictures
+from polytask_policy.policy_spec import Pictures, PolicySpec
 
 Frame = NDArray[np.uint8]
 
@@ -46,7 +46,7 @@ class FrameStack:
 class View:
     """Turns a robot's observations into what a policy's ``act`` takes: ``policy.act(*view(state, picture))``."""
 
-    def __init__(self, description: Description, state_names: Sequence[str]) -> None:
+    def __init__(self, description: PolicySpec, state_names: Sequence[str]) -> None:
         """``state_names`` are the robot's; raises ValueError where it lacks one that the policy takes."""
         self.columns = description.columns(state_names)
         self.pictures = description.pictures

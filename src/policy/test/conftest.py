@@ -9,9 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from polytask_policy.description import Description
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.pictures import shrink
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.text import TextEncoder
 from polytask_policy.unified import UnifiedPolicy
 
@@ -34,9 +34,9 @@ def text() -> TextEncoder:
 
 
 @pytest.fixture
-def description() -> Description:
+def description() -> PolicySpec:
     """A robot with five state entries and three tasks."""
-    return Description("tabletop", tuple(INSTRUCTIONS), STATE_NAMES, ACTION_NAMES, INSTRUCTIONS)
+    return PolicySpec("tabletop", tuple(INSTRUCTIONS), STATE_NAMES, ACTION_NAMES, INSTRUCTIONS)
 
 
 def draw_picture(task: int, rng: np.random.Generator, side: int = 84) -> NDArray[np.uint8]:
@@ -78,5 +78,5 @@ def taught(text: TextEncoder) -> UnifiedPolicy:
         "picture_tasks": picture_tasks,
     }
     actor = GoalConditionedActor(len(STATE_NAMES), len(ACTION_NAMES), (32, 32))
-    own = Description("tabletop", tuple(INSTRUCTIONS), STATE_NAMES, ACTION_NAMES, INSTRUCTIONS)
+    own = PolicySpec("tabletop", tuple(INSTRUCTIONS), STATE_NAMES, ACTION_NAMES, INSTRUCTIONS)
     return UnifiedPolicy(actor, goals, own, examples, text=text)

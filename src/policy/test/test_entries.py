@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.networks import Actor
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.unified import UnifiedPolicy
 
 
@@ -28,7 +28,7 @@ def policy() -> UnifiedPolicy:
         "picture_tasks": torch.arange(2),
     }
     tasks = ("drawer-open", "box-open")
-    description = Description("toy", tasks, ("x", "y"), ("dx",), {"drawer-open": ("open it",)})
+    description = PolicySpec("toy", tasks, ("x", "y"), ("dx",), {"drawer-open": ("open it",)})
     return UnifiedPolicy(GoalConditionedActor(2, 1, (8,)), GoalEncoder(384, 2), description, examples)
 
 
@@ -142,7 +142,7 @@ def test_tensors_that_cannot_be_meant_are_refused(
 )
 def test_an_expert_with_a_wrong_entry_is_refused(tmp_path: Path, entry: str, value: Any) -> None:
     names = ("x", "y")
-    ExpertPolicy(Actor(2, 1, (8,)), Description("toy", ("go",), names, ("dx",))).save(tmp_path)
+    ExpertPolicy(Actor(2, 1, (8,)), PolicySpec("toy", ("go",), names, ("dx",))).save(tmp_path)
     tensors, meta = load_checkpoint(tmp_path)
     save_checkpoint(tmp_path, tensors, changed(meta, entry, value))
     with pytest.raises(CheckpointError, match=entry):

@@ -9,17 +9,15 @@ import pytest
 import torch
 
 from polytask_policy.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor, Normaliser
+from polytask_policy.policy_spec import PolicySpec
 
 
 @pytest.fixture
-def expert(description: Description) -> ExpertPolicy:
+def expert(description: PolicySpec) -> ExpertPolicy:
     """An untrained expert of one task, with a normaliser that matters."""
-    one = Description(
-        "tabletop", ("box-open",), description.state_names, description.action_names, {"box-open": ("a",)}
-    )
+    one = PolicySpec("tabletop", ("box-open",), description.state_names, description.action_names, {"box-open": ("a",)})
     actor = Actor(5, 4, (16, 16))
     actor.normaliser.set(torch.arange(5.0), torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5]))
     return ExpertPolicy(actor, one)
@@ -51,10 +49,10 @@ def test_the_normaliser_centres_and_scales() -> None:
         normaliser.set(torch.zeros(2), torch.tensor([1.0, 0.0]))
 
 
-def test_sizes_that_do_not_fit_the_description_are_refused(description: Description, tmp_path: Path) -> None:
+def test_sizes_that_do_not_fit_the_description_are_refused(description: PolicySpec, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="exactly one task"):
         ExpertPolicy(Actor(5, 4), description)
-    one = Description("tabletop", ("box-open",), description.state_names, description.action_names)
+    one = PolicySpec("tabletop", ("box-open",), description.state_names, description.action_names)
     with pytest.raises(ValueError, match="the actor is 6 -> 4"):
         ExpertPolicy(Actor(6, 4), one)
     ExpertPolicy(Actor(5, 4, (8,)), one).save(tmp_path)
@@ -67,7 +65,7 @@ def test_sizes_that_do_not_fit_the_description_are_refused(description: Descript
         ExpertPolicy.load(tmp_path)
 
 
-def test_another_robot_is_refused_with_the_differences(description: Description) -> None:
+def test_another_robot_is_refused_with_the_differences(description: PolicySpec) -> None:
     names, actions = description.state_names, description.action_names
     assert description.differences(names, actions) == []
     description.require_fit(names, actions)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from polytask_policy.description import Description
 from polytask_policy.goal_networks import TASK_SLOTS, GoalConditionedActor, GoalEncoder
 from polytask_policy.pictures import picture_fault, shrink
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.unified import UnifiedPolicy
 
 
@@ -100,6 +100,6 @@ def test_pictures_are_averaged_to_their_size() -> None:
     assert picture_fault(picture) is None
 
 
-def test_actor_takes_batches_of_states_and_goals(description: Description) -> None:
+def test_actor_takes_batches_of_states_and_goals(description: PolicySpec) -> None:
     actor = GoalConditionedActor(5, 4, (16, 8, 12))
     assert actor(torch.randn(9, 5), torch.randn(9, 64)).shape == (9, 4)

@@ -10,19 +10,19 @@ import pytest
 import torch
 
 from polytask_policy.checkpoint import CheckpointError
-from polytask_policy.description import Description, Pictures
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
 from polytask_policy.pixel_networks import PixelActor, PixelEncoder
+from polytask_policy.policy_spec import Pictures, PolicySpec
 from polytask_policy.view import FrameStack, View, fit
 
 PICTURES = Pictures("camera", 20, 3)
 
 
 @pytest.fixture
-def expert(description: Description) -> ExpertPolicy:
+def expert(description: PolicySpec) -> ExpertPolicy:
     """An untrained expert that sees, and feels two entries of the state."""
-    one = Description(
+    one = PolicySpec(
         "tabletop", ("box-open",), description.state_names[1:3], description.action_names, pictures=PICTURES
     )
     torch.manual_seed(0)
@@ -82,7 +82,7 @@ def test_pictures_are_averaged_down_to_the_frame() -> None:
     assert np.array_equal(fit(picture, 40), picture.transpose(2, 0, 1))
 
 
-def test_a_view_picks_entries_by_name_and_wants_its_picture(expert: ExpertPolicy, description: Description) -> None:
+def test_a_view_picks_entries_by_name_and_wants_its_picture(expert: ExpertPolicy, description: PolicySpec) -> None:
     view = View(expert.description, description.state_names)
     state = np.arange(5, dtype=np.float32)
     seen, pictures = view(state, noise(40, 40, 3))
@@ -100,7 +100,7 @@ def test_a_view_picks_entries_by_name_and_wants_its_picture(expert: ExpertPolicy
     assert nothing is None
 
 
-def test_a_robot_may_say_more_but_needs_the_camera(expert: ExpertPolicy, description: Description) -> None:
+def test_a_robot_may_say_more_but_needs_the_camera(expert: ExpertPolicy, description: PolicySpec) -> None:
     expert.description.require_fit(description.state_names, description.action_names, ("camera",))
     with pytest.raises(CheckpointError, match="camera: the robot lacks 'camera'"):
         expert.description.require_fit(description.state_names, description.action_names)

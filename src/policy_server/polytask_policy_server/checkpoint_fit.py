@@ -8,14 +8,14 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.yaml_text import write_yaml
 
 if TYPE_CHECKING:
-    from polytask_policy.description import Description
+    from polytask_policy.policy_spec import PolicySpec
 
 
 class WrongRobot(ValueError):
     """The policy was trained for another robot; the message lists the differences."""
 
 
-def fitting_embodiment(description: Description, given: str) -> Embodiment:
+def fitting_embodiment(description: PolicySpec, given: str) -> Embodiment:
     """Return the embodiment to serve: that ``given`` (name or path), or when empty the one in the checkpoint.
 
     Raises:
@@ -27,7 +27,7 @@ def fitting_embodiment(description: Description, given: str) -> Embodiment:
     return robot
 
 
-def require_fit(description: Description, robot: Embodiment) -> None:
+def require_fit(description: PolicySpec, robot: Embodiment) -> None:
     """Raise WrongRobot, listing the differences, unless the policy was trained for ``robot``."""
     trained = _trained(description)
     cameras = [camera.name for camera in robot.cameras]
@@ -40,5 +40,5 @@ def require_fit(description: Description, robot: Embodiment) -> None:
         )
 
 
-def _trained(description: Description) -> Embodiment:
+def _trained(description: PolicySpec) -> Embodiment:
     return Embodiment.from_yaml(write_yaml(dict(description.embodiment)), source="the checkpoint's embodiment")

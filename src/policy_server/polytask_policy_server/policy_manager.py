@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rclpy.node import Node
     from rclpy.parameter import Parameter
 
-    from polytask_policy.description import Description
+    from polytask_policy.policy_spec import PolicySpec
     from polytask_robot_io.diagnostics import NodeDiagnostics
 
 CHECKPOINT = "checkpoint"
@@ -114,7 +114,7 @@ class PolicyManager:
         self._diagnostics.show("tasks", ", ".join(self.current.description.tasks))
 
 
-def cameras_of(description: Description) -> tuple[str, ...]:
+def cameras_of(description: PolicySpec) -> tuple[str, ...]:
     """Names of the cameras whose pictures a policy takes."""
     return (description.pictures.camera,) if description.pictures is not None else ()
 

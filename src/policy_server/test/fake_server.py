@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 
 from polytask_policy import text_process
-from polytask_policy.description import Description, Pictures
 from polytask_policy.goals import Goal, UnknownGoal
+from polytask_policy.policy_spec import Pictures, PolicySpec
 from polytask_policy_server.policy_server_node import PolicyServer
 from polytask_robot_io.executors import run_node
 
@@ -53,7 +53,7 @@ class FakePolicy:
     """Same interface as UnifiedPolicy."""
 
     def __init__(self):
-        self.description = Description("toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=EMBODIMENT)
+        self.description = PolicySpec("toy", ("go", "crash", "nan"), NAMES, ("dx", "dy"), embodiment=EMBODIMENT)
         self.text = child_text() if "child" in sys.argv[1:2] else SlowText()
 
     def goal_from_words(self, words):
@@ -87,7 +87,7 @@ class SeeingPolicy(FakePolicy):
 
     def __init__(self):
         super().__init__()
-        self.description = Description(
+        self.description = PolicySpec(
             "toy",
             ("go",),
             ("y",),

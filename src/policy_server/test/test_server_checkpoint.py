@@ -14,8 +14,8 @@ from rclpy.parameter import Parameter
 
 from polytask_interfaces.msg import Outcome
 from polytask_policy.checkpoint import META_FILE
-from polytask_policy.description import Description
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.unified import UnifiedPolicy
 
 # One process runs them all: they share nodes.
@@ -38,7 +38,7 @@ def save_policy(folder, command, tasks=("go",), **changes):
         "pictures": torch.zeros(count, 3, 42, 42, dtype=torch.uint8),
         "picture_tasks": torch.arange(count),
     }
-    description = Description("toy", tasks, ("x", "y"), ("dx", "dy"), {t: (t,) for t in tasks}, embodiment=TOY)
+    description = PolicySpec("toy", tasks, ("x", "y"), ("dx", "dy"), {t: (t,) for t in tasks}, embodiment=TOY)
     changed = dataclasses.replace(description, **changes)
     UnifiedPolicy(actor, GoalEncoder(384, count), changed, examples).save(folder)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from polytask_interfaces.msg import EpisodeStatus
-from polytask_policy.description import Description
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.view import View
 from polytask_policy_server.control import SIMULATION_PATIENCE, ControlLoop
 from polytask_policy_server.run import Run
@@ -17,7 +17,7 @@ from polytask_robot_io.outcomes import Outcome
 
 EMBODIMENT = Embodiment.from_yaml((Path(__file__).parent / "toy.yaml").read_text())
 PERIOD = EMBODIMENT.period_ns
-VIEW = View(Description("toy", ("go",), ("x", "y"), ("dx", "dy")), ("x", "y"))
+VIEW = View(PolicySpec("toy", ("go",), ("x", "y"), ("dx", "dy")), ("x", "y"))
 
 
 class Bench:

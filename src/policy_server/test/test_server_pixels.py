@@ -11,9 +11,9 @@ import yaml
 
 from polytask_interfaces.msg import Outcome
 from polytask_interfaces.srv import ResetEpisode
-from polytask_policy.description import Description, Pictures
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
 from polytask_policy.pixel_networks import STRIDES, PixelEncoder
+from polytask_policy.policy_spec import Pictures, PolicySpec
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy_server.checkpoint_watch import PERIOD
 from polytask_robot_io.embodiment import Embodiment
@@ -33,7 +33,7 @@ def policy():
     learn = yaml.safe_load((CONFIG / "trainer" / "pixels-48.yaml").read_text())
     settings = learn["pictures"]
     sees = Pictures("camera", settings.get("size", 48), settings.get("stack", 3))
-    description = Description(
+    description = PolicySpec(
         "tabletop",
         TASKS,
         tuple(settings["state"]),

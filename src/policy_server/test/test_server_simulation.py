@@ -12,8 +12,8 @@ import yaml
 
 from polytask_interfaces.msg import EpisodeStatus, Outcome
 from polytask_interfaces.srv import ResetEpisode
-from polytask_policy.description import Description
 from polytask_policy.goal_networks import GoalConditionedActor, GoalEncoder
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.unified import UnifiedPolicy
 from polytask_policy_server.policy_server_node import PolicyServer
 from polytask_robot_io.embodiment import Embodiment
@@ -31,7 +31,7 @@ SIMULATOR = [sys.executable, "-m", "polytask_sim_bridge.sim_bridge_node"]
 def checkpoint(tmp_path_factory):
     """A policy that knows nothing, for the tabletop's robot."""
     robot = Embodiment.load(CONFIG / "xarm7_tabletop.yaml")
-    description = Description(
+    description = PolicySpec(
         "tabletop",
         TASKS,
         robot.state_names,

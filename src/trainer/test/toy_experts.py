@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from polytask_policy.checkpoint import load_checkpoint
-from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
+from polytask_policy.policy_spec import PolicySpec
 from polytask_trainer.distillation.config import DistillConfig
 
 TASKS = ("left", "right", "stay")
@@ -63,7 +63,7 @@ def make_expert(folder: Path, task: int, **changes: object) -> Path:
         "instructions": {name: (f"go {name}", f"please {name} now", f"move {name}")},
         "embodiment": {"name": "point", "state": UNITS},
     }
-    ExpertPolicy(actor, Description(**{**fields, **changes})).save(folder)  # type: ignore[arg-type]
+    ExpertPolicy(actor, PolicySpec(**{**fields, **changes})).save(folder)  # type: ignore[arg-type]
     rng = np.random.default_rng(task)
     np.savez(folder / "replay.npz", states=rng.normal(size=(200 + task, 3)).astype(np.float32))
     np.savez(folder / "goal_images.npz", images=np.stack([picture(task, rng) for _ in range(5 + task)]))

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from polytask_policy.description import Description
+from polytask_policy.policy_spec import PolicySpec
 from polytask_trainer.experts.config import LearnConfig, learn_config
 
 NAMES = ("p.x", "p.y", "v.x", "v.y")
@@ -82,7 +82,7 @@ def demonstration(seed: int = 0) -> Demonstration:
 
 
 UNITS = [{"name": name, "unit": "m" if name[0] == "p" else "m/s"} for name in NAMES]
-DESCRIPTION = Description("toy", ("home",), NAMES, ("x", "y"), {"home": ("go home",)}, {"home": ""}, {"state": UNITS})
+DESCRIPTION = PolicySpec("toy", ("home",), NAMES, ("x", "y"), {"home": ("go home",)}, {"home": ""}, {"state": UNITS})
 
 
 def small(**changes: Any) -> LearnConfig:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from polytask_cli.launch_runner.description import NodeProcess
+from polytask_cli.launch_runner.launch_file import NodeProcess
 from polytask_cli.launch_runner.parameters import write_parameters
 from polytask_cli.launch_runner.substitutions import LaunchError
 from polytask_robot_io.starting import end_with_parent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
-from polytask_cli.launch_runner.description import Argument, Description, NodeProcess
+from polytask_cli.launch_runner.launch_file import Argument, LaunchFile, NodeProcess
 from polytask_cli.launch_runner.processes import Supervisor
 from polytask_cli.launch_runner.substitutions import LaunchError, NotUnderstood
 from polytask_cli.shared_memory import remove_leftovers
@@ -36,7 +36,7 @@ def list_arguments(path: Path) -> list[Argument]:
         LaunchError: when the file cannot be read.
     """
     found: dict[str, Argument] = {}
-    for argument in Description(path, {}, only_arguments=True).arguments:
+    for argument in LaunchFile(path, {}, only_arguments=True).arguments:
         found.setdefault(argument.name, argument)
     return list(found.values())
 
@@ -53,7 +53,7 @@ def run_launch_file(path: Path, arguments: Mapping[str, str]) -> int:
     with_launch = importlib.util.find_spec("launch_ros") is not None
     try:
         # Also what launch_ros will run is read first: it starts one node before it looks whether the next one exists.
-        nodes = Description(path, arguments).nodes
+        nodes = LaunchFile(path, arguments).nodes
     except NotUnderstood:
         if not with_launch:
             raise

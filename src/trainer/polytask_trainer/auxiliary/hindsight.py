@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polytask_policy.description import Pictures
 from polytask_policy.networks import mlp
 from polytask_policy.pixel_networks import PixelActor
+from polytask_policy.policy_spec import Pictures
 from polytask_trainer.auxiliary.replay import SteppedBatch
 from polytask_trainer.replay.frame_store import FrameStore
 from polytask_trainer.replay.pixels import PixelReplay

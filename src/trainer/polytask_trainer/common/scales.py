@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_policy.description import Description
+from polytask_policy.policy_spec import PolicySpec
 
 SCALES = {"m": 0.1, "m/s": 0.5, "rad": 0.5, "rad/s": 2.0, "1": 1.0}
 """What a state entry is divided by after centring, by its unit. A demonstration's own spread is no measure: most
@@ -22,7 +22,7 @@ def state_scales(units: Sequence[str]) -> NDArray[np.float32]:
     return np.array([SCALES[unit] for unit in units], dtype=np.float32)
 
 
-def units(description: Description) -> tuple[str, ...]:
+def units(description: PolicySpec) -> tuple[str, ...]:
     """Units of the state's entries, from the embodiment. Raises ValueError where it does not name them all."""
     known = {field["name"]: field["unit"] for field in description.embodiment.get("state", ())}
     missing = [name for name in description.state_names if name not in known]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask_policy.checkpoint import CheckpointError
-from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.goal_networks import PICTURE_SIZE
 from polytask_policy.pictures import picture_fault, shrink
+from polytask_policy.policy_spec import PolicySpec
 from polytask_trainer.distillation.frames import Frames, joined
 
 STATES_AT_ONCE = 1 << 16
@@ -72,7 +72,7 @@ class DistillationDataset:
 
     """
 
-    description: Description
+    description: PolicySpec
     lessons: tuple[TaskDataset, ...]
     states: Tensor
     actions: Tensor
@@ -126,7 +126,7 @@ def read_pictures(folder: Path) -> NDArray[np.uint8]:
     return pictures.astype(np.uint8, copy=False)
 
 
-def read_task_dataset(folder: Path) -> tuple[Description, TaskDataset]:
+def read_task_dataset(folder: Path) -> tuple[PolicySpec, TaskDataset]:
     """Read an expert's run folder, and relabel a replay of states alone; DistillError where it lacks something."""
     try:
         expert = ExpertPolicy.load(folder)
@@ -164,7 +164,7 @@ def read_task_dataset(folder: Path) -> tuple[Description, TaskDataset]:
     return expert.description, lesson
 
 
-def require_same_robot(one: Description, other: Description, folder: Path, first: str) -> None:
+def require_same_robot(one: PolicySpec, other: PolicySpec, folder: Path, first: str) -> None:
     """Raise DistillError unless ``other``, read from ``folder``, is of the suite and the robot of ``one``."""
     if other.suite != one.suite:
         raise DistillError(f"{folder} was learned on suite '{other.suite}', {first} on '{one.suite}'")
@@ -181,7 +181,7 @@ def require_same_robot(one: Description, other: Description, folder: Path, first
         raise DistillError(f"{folder} was learned on another robot than {first}: {'; '.join(differing)}")
 
 
-def _sight(description: Description) -> str:
+def _sight(description: PolicySpec) -> str:
     """Say what a policy takes."""
     sees = description.pictures
     if sees is None:
@@ -190,7 +190,7 @@ def _sight(description: Description) -> str:
     return f"{sees.stack} frames of {sees.size} pixels of camera '{sees.camera}'{beside}"
 
 
-def with_task(taught: Description, new: Description) -> Description:
+def with_task(taught: PolicySpec, new: PolicySpec) -> PolicySpec:
     """Return the description of a policy that is taught an expert's task too, the new one last."""
     [task] = new.tasks
     return replace(
@@ -201,7 +201,7 @@ def with_task(taught: Description, new: Description) -> Description:
     )
 
 
-def read_experts(folders: Sequence[Path]) -> tuple[Description, list[TaskDataset]]:
+def read_experts(folders: Sequence[Path]) -> tuple[PolicySpec, list[TaskDataset]]:
     """Read experts' run folders; raises DistillError where one lacks something or they do not fit together."""
     if not folders:
         raise DistillError("no experts were given: name the folders written by learning each task")
@@ -220,7 +220,7 @@ def read_experts(folders: Sequence[Path]) -> tuple[Description, list[TaskDataset
 
 
 def distillation_dataset(
-    description: Description, lessons: Sequence[TaskDataset], encode: SentenceEncoder
+    description: PolicySpec, lessons: Sequence[TaskDataset], encode: SentenceEncoder
 ) -> DistillationDataset:
     """Put lessons in the order of ``description.tasks`` together, with their encoded sentences."""
     return DistillationDataset(
@@ -237,12 +237,12 @@ def distillation_dataset(
     )
 
 
-def fingerprint(description: Description, lessons: Sequence[TaskDataset]) -> str:
+def fingerprint(description: PolicySpec, lessons: Sequence[TaskDataset]) -> str:
     """Tell teaching data apart; actions of experts that see need not be known for that."""
     return _digest(repr((description.tasks, _lines(description))).encode(), *map(_content, lessons))
 
 
-def _lines(description: Description) -> list[str]:
+def _lines(description: PolicySpec) -> list[str]:
     return [line for task in description.tasks for line in description.instructions[task]]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask_policy.checkpoint import load_checkpoint
-from polytask_policy.description import Pictures
+from polytask_policy.policy_spec import Pictures
 from polytask_trainer.replay.frame_store import FrameStore
 from polytask_trainer.replay.pixels import SeenStates
 

@@ -8,9 +8,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
+from polytask_policy.policy_spec import PolicySpec
 from polytask_trainer.agents.bc import clone, pairs
 from polytask_trainer.common.scales import state_scales, units
 from polytask_trainer.common.trajectory import Trajectory
@@ -18,15 +18,13 @@ from polytask_trainer.experts.config import LearnConfig
 from polytask_trainer.rollouts.episode import Demonstration
 
 
-def clone_expert(
-    config: LearnConfig, demonstrations: Sequence[Demonstration], description: Description
-) -> ExpertPolicy:
+def clone_expert(config: LearnConfig, demonstrations: Sequence[Demonstration], description: PolicySpec) -> ExpertPolicy:
     """Return the policy cloned from the demonstrations, without RL: where learning starts, and its control (BC-n)."""
     data = [Trajectory(demonstration.state, demonstration.action) for demonstration in demonstrations]
     return ExpertPolicy(clone_actor(config, data, description), description)
 
 
-def clone_actor(config: LearnConfig, data: Sequence[Trajectory], description: Description) -> Actor:
+def clone_actor(config: LearnConfig, data: Sequence[Trajectory], description: PolicySpec) -> Actor:
     """Return the actor cloned from ``data``; the configuration's seed and the data alone decide on it."""
     scales = state_scales(units(description))
     return clone(*pairs(data), config.agent.hidden, scales, config.cloning, config.seed)

@@ -17,7 +17,7 @@ from typing import Any
 import gymnasium
 
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint
-from polytask_policy.description import Description
+from polytask_policy.policy_spec import PolicySpec
 from polytask_trainer.common.errors import other_training
 from polytask_trainer.common.files import remove_own, write_npz
 from polytask_trainer.common.progress import Counters
@@ -56,7 +56,7 @@ def learn_expert(
     config: LearnConfig,
     env_factory: Callable[[], gymnasium.Env[Any, Any]],
     demonstrations: Sequence[Demonstration],
-    description: Description,
+    description: PolicySpec,
     output: Path | str,
     *,
     on_progress: Callable[[dict[str, Any]], None] | None = None,

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from polytask_policy.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from polytask_policy.description import Description, Pictures
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.pixel_networks import PixelActor
+from polytask_policy.policy_spec import Pictures, PolicySpec
 from polytask_policy.view import fit
 from polytask_trainer.agents.bc import pairs
 from polytask_trainer.agents.drqv2 import Seen
@@ -33,7 +33,7 @@ CLONING = "cloning"
 """Folder in a training's state, and kind of checkpoint."""
 
 
-def seeing(description: Description, config: PictureConfig) -> Description:
+def seeing(description: PolicySpec, config: PictureConfig) -> PolicySpec:
     """What a policy with these settings takes of the robot that ``description`` names. Raises ValueError."""
     cameras = [camera["name"] for camera in description.embodiment.get("cameras", ())]
     camera = config.camera or next(iter(cameras), "")
@@ -43,7 +43,7 @@ def seeing(description: Description, config: PictureConfig) -> Description:
     return dataclasses.replace(description, state_names=config.state, pictures=pictures)
 
 
-def image_trajectory(demonstration: Demonstration, description: Description, columns: Sequence[int]) -> Trajectory:
+def image_trajectory(demonstration: Demonstration, description: PolicySpec, columns: Sequence[int]) -> Trajectory:
     """What an image-based policy takes of a recorded episode: some columns of its states, and its camera's frames.
 
     Raises ValueError where it was read without pictures.
@@ -93,7 +93,7 @@ class Kept:
 
 
 def clone_pixel_actor(
-    config: LearnConfig, shown: Seen, description: Description, kept: Kept | None = None
+    config: LearnConfig, shown: Seen, description: PolicySpec, kept: Kept | None = None
 ) -> PixelActor | None:
     """Return an actor, on the CPU, trained on pairs; the same arguments on the same device give the same actor.
 
@@ -140,7 +140,7 @@ def clone_pixel_actor(
     return actor.cpu()
 
 
-def clone_pixel_expert(config: LearnConfig, demonstrations: Sequence[Any], description: Description) -> ExpertPolicy:
+def clone_pixel_expert(config: LearnConfig, demonstrations: Sequence[Any], description: PolicySpec) -> ExpertPolicy:
     """Return the policy cloned from demonstrations with pictures, without RL: the control of a pixel expert.
 
     ``description`` is that of the robot's whole state.

@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium
 
-from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.pixel_networks import PixelActor
+from polytask_policy.policy_spec import PolicySpec
 from polytask_trainer.agents.drqv2 import DrQv2
 from polytask_trainer.auxiliary.replay import SteppedReplay
 from polytask_trainer.common.device import device_name
@@ -81,7 +81,7 @@ class FromImages:
         config = training.config
         assert config.pictures is not None
         self._training, self._env_factory, self._pictures = training, env_factory, config.pictures
-        self.description: Description = seeing(training.description, config.pictures)
+        self.description: PolicySpec = seeing(training.description, config.pictures)
         columns = self.description.columns(training.description.state_names)
         self.demonstrations = [image_trajectory(one, self.description, columns) for one in demonstrations]
         self._pairs = seen_pairs(self.demonstrations, config.pictures.stack)

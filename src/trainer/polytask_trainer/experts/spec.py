@@ -6,17 +6,17 @@ from typing import Any
 
 import yaml
 
-from polytask_policy.description import Description
+from polytask_policy.policy_spec import PolicySpec
 from polytask_suites import load_suite
 
 
-def describe(suite: str, task: str, embodiment: Any) -> Description:
+def describe(suite: str, task: str, embodiment: Any) -> PolicySpec:
     """What an expert of ``task`` is trained for."""
 
-    from polytask_policy.description import Description
+    from polytask_policy.policy_spec import PolicySpec
 
     known = load_suite(suite).task(task)
-    return Description(
+    return PolicySpec(
         suite=suite,
         tasks=(task,),
         state_names=embodiment.state_names,

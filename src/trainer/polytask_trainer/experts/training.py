@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from polytask_policy.description import Description
+from polytask_policy.policy_spec import PolicySpec
 from polytask_trainer.common.progress import ProgressLog
 from polytask_trainer.common.scales import state_scales, units
 from polytask_trainer.common.trajectory import Trajectory
@@ -31,7 +31,7 @@ class Training:
     env: gymnasium.Env[Any, Any]
     demonstrations: Sequence[Trajectory]
     """With the whole state, and without images."""
-    description: Description
+    description: PolicySpec
     """Of the robot's whole state, and the task."""
     output: Path
     horizon: int
@@ -53,7 +53,7 @@ def prepared(
     config: LearnConfig,
     env: gymnasium.Env[Any, Any],
     demonstrations: Sequence[Demonstration],
-    description: Description,
+    description: PolicySpec,
     output: Path,
     on_progress: Callable[[dict[str, Any]], None] | None,
     should_stop: Callable[[], bool] | None,

@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium
 
-from polytask_policy.description import Description
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.text import TextEncoder
 from polytask_trainer.distillation.dataset import SentenceEncoder
 from polytask_trainer.experts import states
@@ -26,7 +26,7 @@ def learn_from(
     config: LearnConfig,
     env_factory: Callable[[], gymnasium.Env[Any, Any]],
     demonstrations: Sequence[Demonstration],
-    description: Description,
+    description: PolicySpec,
     output: Path | str,
     *,
     online: bool = False,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from polytask_policy.description import Description
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
+from polytask_policy.policy_spec import PolicySpec
 from polytask_trainer.ot_regularised.collect import Serial
 from polytask_trainer.ot_regularised.config import TasksConfig
 from polytask_trainer.ot_regularised.learn import See, TasksLearner
@@ -52,7 +52,7 @@ def suite_scales(suite: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     return state_scales([entry.unit for entry in Embodiment.load(EMBODIMENTS[suite]).state])
 
 
-def expert(learner: TasksLearner, index: int, description: Description) -> ExpertPolicy:
+def expert(learner: TasksLearner, index: int, description: PolicySpec) -> ExpertPolicy:
     """Agent ``index`` of a learner with continuous actions, by its mean, as an expert that can be distilled and served.
 
     ``description`` is of the agent's task. Raises ValueError for discrete actions.

@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from polytask_policy.description import Description
 from polytask_policy.pixel_networks import PixelActor
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.view import View
 from polytask_trainer.common.trajectory import Trajectory
 from polytask_trainer.replay.frame_store import FrameStore
@@ -51,7 +51,7 @@ class WorkerSpec:
     """What all episodes have in common; goes to each process once."""
 
     make_env: Callable[[], gymnasium.Env[Any, Any]]
-    description: Description
+    description: PolicySpec
     """Of the policy: the entries of the state and the pictures that it takes."""
     actor_snapshots: nn.ModuleList
     """Actors in shared memory."""

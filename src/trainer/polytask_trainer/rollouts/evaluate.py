@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_policy.description import Description
+from polytask_policy.policy_spec import PolicySpec
 from polytask_policy.view import View
 from polytask_trainer.rollouts.episode import Policy, rollout
 
@@ -110,7 +110,7 @@ def evaluate(
 
 
 def in_episode(
-    act: Callable[..., NDArray[np.float32]], description: Description, env: gymnasium.Env[Any, Any]
+    act: Callable[..., NDArray[np.float32]], description: PolicySpec, env: gymnasium.Env[Any, Any]
 ) -> Policy:
     """Return for one episode a policy of the environment's state; one that sees is shown the environment's camera.
 

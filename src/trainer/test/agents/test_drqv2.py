@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from polytask_policy.description import Pictures
 from polytask_policy.pixel_networks import PixelActor
+from polytask_policy.policy_spec import Pictures
 from polytask_trainer.agents.cuda_graph import WARM_UP
 from polytask_trainer.agents.ddpg import AgentConfig
 from polytask_trainer.agents.drqv2 import DrQv2, Seen

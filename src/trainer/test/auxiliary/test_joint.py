@@ -13,9 +13,9 @@ import torch
 from toy_sight import DESCRIPTION, SeenPoint, demonstration, small
 
 from polytask_policy.checkpoint import load_checkpoint
-from polytask_policy.description import Pictures
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.pixel_networks import PixelActor, PixelEncoder
+from polytask_policy.policy_spec import Pictures
 from polytask_trainer.agents.ddpg import AgentConfig
 from polytask_trainer.agents.drqv2 import DrQv2, Seen
 from polytask_trainer.agents.pixel_config import PictureConfig

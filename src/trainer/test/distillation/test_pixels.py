@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from toy_experts import ACTIONS, CONFIG, TASKS, UNITS, Text, encode, make_expert, picture, same
 
-from polytask_policy.description import Description, Pictures
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.goals import UnknownGoal
 from polytask_policy.pixel_networks import PixelActor
+from polytask_policy.policy_spec import Pictures, PolicySpec
 from polytask_policy.unified import UnifiedPolicy
 from polytask_trainer.distillation import relabel as relabelling
 from polytask_trainer.distillation.config import DistillProgress
@@ -41,7 +41,7 @@ def make_seeing_expert(folder: Path, task: int, sees: Pictures = SEES, states: t
         actor.layers[-1].weight.mul_(0.2)
         actor.layers[-1].bias.copy_(torch.tensor([(-1.1, 1.1, 0.0)[task], 0.2]))
     name = TASKS[task]
-    description = Description(
+    description = PolicySpec(
         "line",
         (name,),
         states,

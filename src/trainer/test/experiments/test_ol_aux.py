@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from polytask_policy.description import Pictures
+from polytask_policy.policy_spec import Pictures
 from polytask_trainer.auxiliary import arm, toy
 from polytask_trainer.auxiliary.hindsight import GoalActor, HindsightReplay
 from polytask_trainer.experiments.framework.run import Context, Stopped

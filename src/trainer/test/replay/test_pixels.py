@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from polytask_policy.description import Pictures
+from polytask_policy.policy_spec import Pictures
 from polytask_policy.view import FrameStack
 from polytask_trainer.common.files import write_npz
 from polytask_trainer.replay import frame_store

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from polytask_policy.checkpoint import write_atomically
-from polytask_policy.description import Pictures
 from polytask_policy.pixel_networks import PixelActor
+from polytask_policy.policy_spec import Pictures
 from polytask_trainer.agents.ddpg import AgentConfig
 from polytask_trainer.agents.drqv2 import DrQv2, Seen
 from polytask_trainer.agents.pixel_config import PictureConfig

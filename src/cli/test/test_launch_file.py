@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from polytask_cli.launch_runner import LaunchError
-from polytask_cli.launch_runner.description import Description
+from polytask_cli.launch_runner.launch_file import LaunchFile
 from polytask_cli.launch_runner.parameters import write_parameters
 from polytask_cli.launch_runner.substitutions import substitute
 
@@ -76,7 +76,7 @@ launch:
     on_exit: shutdown
     sigterm_timeout: 1.0
 """)
-    [node] = Description(path, {"ns": "left"}).nodes
+    [node] = LaunchFile(path, {"ns": "left"}).nodes
     assert node.label == "left/driver"
     assert node.command[0].endswith("/lib/polytask_cli/polytask")
     assert node.command[1:] == ["--fast", "left"]
@@ -92,7 +92,7 @@ launch:
 - arg: {name: folder, default: "/my robots/#1"}
 - node: {exec: "echo", args: "-d $(var folder)/a.rviz  $(env NO_SUCH 'b c')"}
 """)
-    assert Description(path, {}).nodes[0].command == ["echo", "-d", "/my robots/#1/a.rviz", "b c"]
+    assert LaunchFile(path, {}).nodes[0].command == ["echo", "-d", "/my robots/#1/a.rviz", "b c"]
 
 
 def test_environment(write):
@@ -105,7 +105,7 @@ launch:
   - node: {exec: "inner"}
 - node: {exec: "outer"}
 """)
-    assert [node.environment for node in Description(path, {}).nodes] == [{"A": "2", "B": str(os.getpid())}, {"A": "1"}]
+    assert [node.environment for node in LaunchFile(path, {}).nodes] == [{"A": "2", "B": str(os.getpid())}, {"A": "1"}]
 
 
 def test_variables_conditions_groups_and_includes(write):
@@ -133,9 +133,9 @@ launch:
     arg:
     - {{name: who, value: me}}
 """)
-    assert [node.command for node in Description(path, {}).nodes] == [["echo", "grouped"], ["echo", "me", "outer"]]
-    assert [node.command[1] for node in Description(path, {"active": "0"}).nodes] == ["never", "me"]
-    names = [argument.name for argument in Description(path, {}).arguments]
+    assert [node.command for node in LaunchFile(path, {}).nodes] == [["echo", "grouped"], ["echo", "me", "outer"]]
+    assert [node.command[1] for node in LaunchFile(path, {"active": "0"}).nodes] == ["never", "me"]
+    names = [argument.name for argument in LaunchFile(path, {}).arguments]
     assert names == ["active", "who"]
 
 
@@ -170,7 +170,7 @@ launch:
 def test_refusals_name_the_file(write, text, message):
     path = write(text)
     with pytest.raises(LaunchError) as error:
-        Description(path, {})
+        LaunchFile(path, {})
     assert message in str(error.value)
     assert str(path) in str(error.value) or "/no/such" in str(error.value)
 
@@ -178,30 +178,30 @@ def test_refusals_name_the_file(write, text, message):
 def test_unknown_argument(write):
     path = write('launch:\n- arg: {name: suite, default: "x"}')
     with pytest.raises(LaunchError, match="no argument 'suit'; did you mean suite"):
-        Description(path, {"suit": "y"})
+        LaunchFile(path, {"suit": "y"})
 
 
 def test_required_arguments_are_handed_on_by_name(write):
     inner = write("launch:\n- arg: {name: a}\n- node: {exec: echo, args: $(var a)}", "inner.launch.yaml")
     silent = write(f"launch:\n- arg: {{name: a}}\n- include: {{file: {inner}}}")
     with pytest.raises(LaunchError, match=r"inner\.launch\.yaml: argument 'a' has no default"):
-        Description(silent, {"a": "x"})
+        LaunchFile(silent, {"a": "x"})
     arg = "[{name: a, value: $(var a)}]"
     path = write(f"launch:\n- arg: {{name: a}}\n- include: {{file: {inner}, arg: {arg}}}")
-    assert Description(path, {"a": "x"}).nodes[0].command == ["echo", "x"]
+    assert LaunchFile(path, {"a": "x"}).nodes[0].command == ["echo", "x"]
 
 
 def test_a_file_that_includes_itself(write, tmp_path):
     path = write(f"launch:\n- include: {{file: {tmp_path}/a.launch.yaml}}")
     with pytest.raises(LaunchError, match="includes itself"):
-        Description(path, {})
+        LaunchFile(path, {})
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "launch").glob("*.launch.yaml")), ids=lambda path: path.name)
 def test_own_files(path):
     """They are understood, their nodes exist, and parameter files name the nodes they are for."""
     arguments = {"checkpoint": "/tmp"} if path.name.startswith(("serve", "demo")) else {}
-    description = Description(path, arguments)
+    description = LaunchFile(path, arguments)
     assert description.nodes
     for node in description.nodes:
         assert node.environment == {"POLYTASK_LAUNCHER": str(os.getpid())}
@@ -217,7 +217,7 @@ def test_own_files(path):
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "launch").glob("*.launch.yaml")), ids=lambda path: path.name)
 def test_own_files_with_a_namespace(path):
     arguments = {"checkpoint": "/tmp"} if path.name.startswith(("serve", "demo")) else {}
-    for node in Description(path, {**arguments, "namespace": "left"}).nodes:
+    for node in LaunchFile(path, {**arguments, "namespace": "left"}).nodes:
         assert "__ns:=/left" in node.ros_arguments
 
 
@@ -254,10 +254,10 @@ def test_text_stays_text(text, tmp_path):
     arguments = {"checkpoint": text, "dataset": text, "embodiment": text, "task": text}
     for name in ("serve", "record", "simulation"):
         path = REPOSITORY / "launch" / f"{name}.launch.yaml"
-        known = {argument.name for argument in Description(path, {}, only_arguments=True).arguments}
+        known = {argument.name for argument in LaunchFile(path, {}, only_arguments=True).arguments}
         given = {key: value for key, value in arguments.items() if key in known}
         found = {}
-        for node in Description(path, given).nodes:
+        for node in LaunchFile(path, given).nodes:
             for entry in node.parameters:
                 if isinstance(entry, dict):
                     write_parameters(tmp_path / "params.yaml", entry)
@@ -285,22 +285,22 @@ def test_what_is_no_whole_number(text):
 
 
 def seed_of(text):
-    [node] = Description(REPOSITORY / "launch" / "simulation.launch.yaml", {"seed": text}).nodes
+    [node] = LaunchFile(REPOSITORY / "launch" / "simulation.launch.yaml", {"seed": text}).nodes
     [seed] = [entry["seed"] for entry in node.parameters if isinstance(entry, dict) and "seed" in entry]
     return seed
 
 
 def test_what_is_neither_true_nor_false():
     with pytest.raises(LaunchError, match="'maybe' is neither true nor false"):
-        Description(REPOSITORY / "launch" / "serve.launch.yaml", {"checkpoint": "x", "use_sim_time": "maybe"})
+        LaunchFile(REPOSITORY / "launch" / "serve.launch.yaml", {"checkpoint": "x", "use_sim_time": "maybe"})
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("0", False), ("1", True), ("off", False)])
 def test_true_or_false(text, value):
-    nodes = Description(REPOSITORY / "launch" / "serve.launch.yaml", {"checkpoint": "x", "use_sim_time": text}).nodes
+    nodes = LaunchFile(REPOSITORY / "launch" / "serve.launch.yaml", {"checkpoint": "x", "use_sim_time": text}).nodes
     assert {"use_sim_time": value} in nodes[-1].parameters
 
 
 def test_a_letter_that_is_not_unicode(tmp_path):
     with pytest.raises(LaunchError, match="is not UTF-8"):
-        Description(REPOSITORY / "launch" / "simulation.launch.yaml", {"task": "\udce9"})
+        LaunchFile(REPOSITORY / "launch" / "simulation.launch.yaml", {"task": "\udce9"})

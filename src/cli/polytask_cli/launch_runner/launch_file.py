@@ -75,7 +75,7 @@ class NodeProcess:
     sigkill_timeout: float = 1.5
 
 
-class Description:
+class LaunchFile:
     """Reads a launch file and all it includes.
 
     Like launch, it keeps one set of variables that included files share; only a group has variables of its own.

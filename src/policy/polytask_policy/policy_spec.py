@@ -47,7 +47,7 @@ def _pictures(entries: Entries) -> Pictures:
 
 
 @dataclass(frozen=True)
-class Description:
+class PolicySpec:
     """What a policy was trained for.
 
     Attributes:
@@ -80,7 +80,7 @@ class Description:
         return {**entries, "versions": {"torch": str(torch.__version__), "python": platform.python_version()}}
 
     @classmethod
-    def from_meta(cls, meta: Mapping[str, Any]) -> Description:
+    def from_meta(cls, meta: Mapping[str, Any]) -> PolicySpec:
         """Read the description back from a checkpoint's meta; raises CheckpointError naming the entry that is wrong."""
         entries = Entries(meta)
         instructions, descriptions = entries.part("instructions"), entries.part("descriptions")
