@@ -1,4 +1,4 @@
-"""GIFs, strips and the films side by side."""
+"""GIFs, strips and the videos side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from polytask_cli.video.media import data_uri, encode, gif, spread_indices, strip
-from polytask_cli.video.montage import Film, montage
+from polytask_cli.video.montage import Video, montage
 
 
 def frames(count: int, colour: tuple[int, int, int]) -> list[np.ndarray]:
@@ -28,12 +28,12 @@ def test_a_gif_keeps_pace_size_and_colours() -> None:
     assert image.info["duration"] == 1000
 
 
-def test_a_montage_lasts_as_long_as_its_longest_film() -> None:
-    films = [
-        Film(frames(4, (200, 20, 20)), "“Lower the peg into the green cup and leave it there.”"),
-        Film(frames(7, (20, 20, 200)), "by this picture", frames(1, (0, 0, 0))[0]),
+def test_a_montage_lasts_as_long_as_its_longest_video() -> None:
+    videos = [
+        Video(frames(4, (200, 20, 20)), "“Lower the peg into the green cup and leave it there.”"),
+        Video(frames(7, (20, 20, 200)), "by this picture", frames(1, (0, 0, 0))[0]),
     ]
-    image = Image.open(io.BytesIO(montage(films, 10.0)))
+    image = Image.open(io.BytesIO(montage(videos, 10.0)))
     assert image.n_frames == 7
     assert image.size == (2 * 240 + 6, 180 + 42)
 

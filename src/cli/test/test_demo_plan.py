@@ -10,7 +10,7 @@ from polytask_cli.demo.options import Demo, DemoError, DemoOptions, Scale, Seeds
 from polytask_cli.demo.plan import serving_jobs, training_jobs
 from polytask_cli.demo.report.results import union
 from polytask_cli.demo.stages.ask_plan import Goals, make_plan, picture_path, read_heldout, shard
-from polytask_cli.demo.stages.film import choose_failures, choose_films
+from polytask_cli.demo.stages.film import choose_failures, choose_videos
 
 TASKS = ("drawer-open", "box-open", "peg-green")
 
@@ -117,15 +117,15 @@ def episode(seed: int, asked: str, group: str = "words", success: bool = True) -
     return {"seed": seed, "asked": asked, "group": group, "kind": "words", "success": success}
 
 
-def test_films_are_of_one_start_where_there_is_one() -> None:
+def test_videos_are_of_one_start_where_there_is_one() -> None:
     episodes = [episode(1, "a"), episode(1, "b", "other", False), episode(2, "b"), episode(2, "a", "other")]
-    films, same = choose_films(episodes, ("a", "b"))
+    videos, same = choose_videos(episodes, ("a", "b"))
     assert same
-    assert [(film["seed"], film["asked"]) for film in films] == [(2, "a"), (2, "b")]
-    films, same = choose_films(episodes[:3], ("a", "b"))
+    assert [(video["seed"], video["asked"]) for video in videos] == [(2, "a"), (2, "b")]
+    videos, same = choose_videos(episodes[:3], ("a", "b"))
     assert not same
-    assert {film["asked"] for film in films} == {"a", "b"}
-    assert choose_films([], ("a", "b")) == ([], False)
+    assert {video["asked"] for video in videos} == {"a", "b"}
+    assert choose_videos([], ("a", "b")) == ([], False)
 
 
 def test_failures_shown_differ() -> None:

@@ -211,7 +211,7 @@ def evaluate(
     episodes: Annotated[int, typer.Option(help="Fresh starts per task.", min=1)] = 25,
     first: Annotated[int, typer.Option(help="Number of the first start.", min=0)] = 0,
     parallel: Annotated[int, typer.Option(help="How many tasks to try at once, a core each.", min=1)] = 1,
-    film: Annotated[
+    video: Annotated[
         Path | None, typer.Option(help="GIF that shows each task's first start, side by side, with what was asked.")
     ] = None,
 ) -> None:
@@ -219,8 +219,8 @@ def evaluate(
 
     The same numbers are the same starts for every policy, so two policies can be compared.
     """
-    if film is not None and (film.suffix.lower() != ".gif" or not film.absolute().parent.is_dir()):
-        fail(f"{film} cannot be the film: name a .gif file in a folder that is there")
+    if video is not None and (video.suffix.lower() != ".gif" or not video.absolute().parent.is_dir()):
+        fail(f"{video} cannot be the video: name a .gif file in a folder that is there")
     from polytask_policy.checkpoint import CheckpointError, load_checkpoint
     from polytask_trainer.jobs.spec import EvaluateJob
 
@@ -240,7 +240,7 @@ def evaluate(
             pictures=str(pictures),
             episodes=episodes,
             first=first,
-            actions=film is not None,
+            actions=video is not None,
         )
         for name in task or taught
     }
@@ -254,11 +254,11 @@ def evaluate(
     if len(rates) > 1:
         table.add_row("[bold]mean[/]", f"[bold]{100 * sum(rates) / len(rates):.0f} %[/]", "", "")
     console.print(table)
-    if film is not None:
-        from polytask_cli.video.evaluation import write_film
+    if video is not None:
+        from polytask_cli.video.evaluation import write_video
 
-        write_film(film, meta, list(results.values()))
-        console.print(str(film), soft_wrap=True)
+        write_video(video, meta, list(results.values()))
+        console.print(str(video), soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -79,14 +79,14 @@ def _recordings(demo: Demo) -> list[dict[str, Any]]:
                     "control_folder": str(demo.controls),
                     "controls": demo.scale.control_demonstrations - 1,
                     "seeds": wanted,
-                    "strips": str(demo.output / "media"),
+                    "thumbnails": str(demo.output / "media"),
                 }
             )
     return parts
 
 
 def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> list[Job]:
-    """Ask, the control without a goal, timing, films; all need the distilled policy."""
+    """Ask, the control without a goal, timing, videos; all need the distilled policy."""
     plan = make_plan(demo, goals)
     spec: dict[str, Any]
     common: dict[str, Any] = {"suite": demo.suite, "tasks": list(demo.tasks)}
@@ -110,10 +110,10 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
     for number in range(STACKS):
         spec = {**common, "checkpoint": str(demo.unified), "starts": shard_starts(starts, number)}
         jobs.append(Job(f"no-goal-{number}", "controls", f"{STAGES}.controls:work", spec, ("distill",)))
-    film = {**common, "answers": answers, "folder": str(demo.output / "media")}
-    film["montage"] = str(demo.output / "demo.gif")
+    video = {**common, "answers": answers, "folder": str(demo.output / "media")}
+    video["montage"] = str(demo.output / "demo.gif")
     jobs.append(
-        Job("film", "film", f"{STAGES}.film:work", film, (*pictures, *(f"ask-{number}" for number in range(STACKS))))
+        Job("film", "film", f"{STAGES}.film:work", video, (*pictures, *(f"ask-{number}" for number in range(STACKS))))
     )
     measurements: list[tuple[str, dict[str, str], dict[str, Any]]] = [
         (

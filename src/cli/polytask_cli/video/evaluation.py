@@ -1,4 +1,4 @@
-"""A film of what a policy did in an evaluation, made by playing its actions again from the same starts."""
+"""A video of what a policy did in an evaluation, made by playing its actions again from the same starts."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 import numpy as np
 
 from polytask_cli.files import write_bytes
-from polytask_cli.video.montage import FILM_RATE, SIZE, Film, montage
+from polytask_cli.video.montage import SIZE, VIDEO_RATE, Video, montage
 from polytask_cli.video.replay import replay
 
 OVERSAMPLING = 2
 """Pictures are drawn this much larger and scaled down: the software renderer has no antialiasing."""
 
 
-def write_film(path: Path, policy: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
+def write_video(path: Path, policy: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> None:
     """Write a GIF in real time of each result's first episode, side by side, a green or red frame at its end.
 
     ``policy``: meta of its checkpoint; ``results``: of its evaluation jobs, with ``actions``.
     """
     from polytask_suites import make_env
 
-    films, rate = [], FILM_RATE
+    videos, rate = [], VIDEO_RATE
     for result in results:
         task, seed = result["task"], result["first_seed"]
         env = make_env(str(policy["suite"]), task)
         try:
             control_rate = float(env.get_wrapper_attr("control_rate"))
-            step = max(1, round(control_rate / FILM_RATE))
+            step = max(1, round(control_rate / VIDEO_RATE))
             rate = control_rate / step
             actions = np.asarray(result["actions"])
             frames = sorted({*range(0, len(actions), step), len(actions)})
@@ -37,8 +37,8 @@ def write_film(path: Path, policy: Mapping[str, Any], results: Sequence[Mapping[
             pictures, _ = replay(env, task, seed, actions, frames, size)
         finally:
             env.close()
-        films.append(Film(pictures, caption(policy, result), success=seed not in result["failed_seeds"]))
-    write_bytes(path, montage(films, rate))
+        videos.append(Video(pictures, caption(policy, result), success=seed not in result["failed_seeds"]))
+    write_bytes(path, montage(videos, rate))
 
 
 def caption(policy: Mapping[str, Any], result: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Films side by side in one GIF, each with its request above it and a frame when it is over: green, or red."""
+"""Videos side by side in one GIF, each with its request above it and a frame when it is over: green, or red."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 from polytask_cli.video.media import Picture, gif
 
 SIZE = (240, 180)
-FILM_RATE = 10.0  # pictures per s
+VIDEO_RATE = 10.0  # pictures per s
 HEADER, GAP, FRAME = 42, 6, 3
 INK, DONE, FAILED = (31, 41, 51), (21, 128, 61), (185, 28, 28)
 PER_ROW = 5
 
 
 @dataclass(frozen=True)
-class Film:
+class Video:
     """Pictures of one episode, and what was asked."""
 
     frames: Sequence[Picture]
@@ -28,30 +28,30 @@ class Film:
     success: bool = True
 
 
-def montage(films: Sequence[Film], rate: float, colours: int = 160) -> bytes:
-    """The films in rows, all starting together; the GIF ends when the longest is over."""
-    count = max(len(film.frames) for film in films)
-    return gif([_frame(films, number) for number in range(count)], rate, colours=colours, hold=2.5)
+def montage(videos: Sequence[Video], rate: float, colours: int = 160) -> bytes:
+    """The videos in rows, all starting together; the GIF ends when the longest is over."""
+    count = max(len(video.frames) for video in videos)
+    return gif([_frame(videos, number) for number in range(count)], rate, colours=colours, hold=2.5)
 
 
-def _frame(films: Sequence[Film], number: int) -> Picture:
+def _frame(videos: Sequence[Video], number: int) -> Picture:
     width, height = SIZE
-    columns, rows = min(len(films), PER_ROW), -(-len(films) // PER_ROW)
+    columns, rows = min(len(videos), PER_ROW), -(-len(videos) // PER_ROW)
     canvas = Image.new("RGB", (columns * (width + GAP) - GAP, rows * (height + HEADER)), "white")
     draw = ImageDraw.Draw(canvas)
-    for index, film in enumerate(films):
+    for index, video in enumerate(videos):
         left, top = index % PER_ROW * (width + GAP), index // PER_ROW * (height + HEADER)
-        shown = Image.fromarray(film.frames[min(number, len(film.frames) - 1)])
+        shown = Image.fromarray(video.frames[min(number, len(video.frames) - 1)])
         canvas.paste(shown.resize(SIZE, Image.Resampling.LANCZOS), (left, top + HEADER))
         text_left = left
-        if film.goal is not None:
+        if video.goal is not None:
             side = HEADER - FRAME
-            canvas.paste(Image.fromarray(film.goal).resize((side, side), Image.Resampling.LANCZOS), (left, top))
+            canvas.paste(Image.fromarray(video.goal).resize((side, side), Image.Resampling.LANCZOS), (left, top))
             text_left += side + GAP
-        _write(draw, film.caption, (text_left, top), left + width)
-        if number >= len(film.frames) - 1:
+        _write(draw, video.caption, (text_left, top), left + width)
+        if number >= len(video.frames) - 1:
             corners = (left, top + HEADER, left + width - 1, top + HEADER + height - 1)
-            draw.rectangle(corners, outline=DONE if film.success else FAILED, width=FRAME)
+            draw.rectangle(corners, outline=DONE if video.success else FAILED, width=FRAME)
     return np.asarray(canvas, dtype=np.uint8)
 
 

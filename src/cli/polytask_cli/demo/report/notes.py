@@ -37,7 +37,7 @@ def make_notes(results: Mapping[str, Any], figures: Sequence[Figure]) -> list[st
         notes.append(f"{repeated} questions were asked a second time because messages were lost on the way.")
     film = results.get("film", {})
     if film.get("identical") != film.get("replayed"):
-        notes.append("Some films show an episode that ended a little differently from what the topics carried.")
+        notes.append("Some videos show an episode that ended a little differently from what the topics carried.")
     return notes
 
 

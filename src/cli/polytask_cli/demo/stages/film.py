@@ -1,4 +1,4 @@
-"""Films of what the served policy did, made afterwards by playing its recorded commands again from the same start."""
+"""Videos of what the served policy did, made afterwards by playing its recorded commands again from the same start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from polytask_cli.demo.jobs.worker import Report
 from polytask_cli.demo.stages.ask_plan import goal_pictures, picture_path
 from polytask_cli.files import read_lines, write_bytes
 from polytask_cli.video.media import Picture, encode, gif, smaller
-from polytask_cli.video.montage import FILM_RATE, Film, montage
+from polytask_cli.video.montage import VIDEO_RATE, Video, montage
 from polytask_cli.video.replay import replay
 
 SIZE = (320, 240)
@@ -24,10 +24,10 @@ OVERSAMPLING = 2
 Episode = Mapping[str, Any]
 
 
-def choose_films(episodes: Sequence[Episode], tasks: Sequence[str]) -> tuple[list[Episode], bool]:
+def choose_videos(episodes: Sequence[Episode], tasks: Sequence[str]) -> tuple[list[Episode], bool]:
     """One success per task, all from the same start where there is such a start; and whether there is.
 
-    Asked in words where possible: a sentence says most under a film.
+    Asked in words where possible: a sentence says most under a video.
     """
     successes = [episode for episode in episodes if episode["success"]]
     order = {"words": 0, "other": 1, "heldout": 2, "image": 3, "name": 4}
@@ -58,18 +58,19 @@ def choose_failures(episodes: Sequence[Episode], count: int = FAILURES) -> list[
 
 
 def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Make the films and the pictures of failures named in the answers' files; gives their paths."""
+    """Make the videos and the pictures of failures named in the answers' files; gives their paths."""
     from polytask_suites import make_env
 
     episodes = [line for path in spec["answers"] for line in read_lines(Path(path))]
     episodes.sort(key=lambda episode: episode["id"])
     complete = [episode for episode in episodes if len(episode["actions"]) == episode["steps"] > 0]
-    films, same_start = choose_films(complete, spec["tasks"])
+    videos, same_start = choose_videos(complete, spec["tasks"])
     failures = choose_failures(episodes)
     pictures_by_task = goal_pictures(report.results)
     env = make_env(spec["suite"], spec["tasks"][0])
-    step = max(1, round(float(env.get_wrapper_attr("control_rate")) / FILM_RATE))
+    step = max(1, round(float(env.get_wrapper_attr("control_rate")) / VIDEO_RATE))
     folder = Path(spec["folder"])
+    # The keys are those of published results.
     made: dict[str, Any] = {"same_start": same_start, "films": [], "failures": [], "replayed": 0, "identical": 0}
 
     def play(episode: Episode, frames: Sequence[int]) -> list[Any]:
@@ -78,16 +79,16 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         pictures, end = replay(env, episode["asked"], episode["seed"], actions, frames, large)
         made["replayed"] += 1
         made["identical"] += bool(np.array_equal(end, np.asarray(episode["end_state"], dtype=np.float32)))
-        report(made["replayed"], len(films) + len(failures), "pictures")
+        report(made["replayed"], len(videos) + len(failures), "pictures")
         return [smaller(picture, SIZE) for picture in pictures]
 
     side_by_side = []
-    for episode in films:
+    for episode in videos:
         steps = len(episode["actions"])
         path = folder / f"film-{episode['asked']}.gif"
         pictures = play(episode, sorted({*range(0, steps + 1, step), steps}))
-        write_bytes(path, gif(pictures, FILM_RATE))
-        side_by_side.append(_film(episode, pictures, pictures_by_task))
+        write_bytes(path, gif(pictures, VIDEO_RATE))
+        side_by_side.append(_video(episode, pictures, pictures_by_task))
         made["films"].append({**_caption(episode, pictures_by_task), "file": str(path)})
     for episode in failures:
         path = folder / f"failure-{episode['id']}.jpg"
@@ -98,15 +99,15 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         made["failures"].append({**_caption(episode, pictures_by_task), "file": str(path)})
     env.close()
     if side_by_side:
-        write_bytes(Path(spec["montage"]), montage(side_by_side, FILM_RATE))
+        write_bytes(Path(spec["montage"]), montage(side_by_side, VIDEO_RATE))
     return made
 
 
-def _film(episode: Episode, frames: Sequence[Picture], pictures: Mapping[str, Sequence[str]]) -> Film:
+def _video(episode: Episode, frames: Sequence[Picture], pictures: Mapping[str, Sequence[str]]) -> Video:
     if episode["kind"] == "image":
         goal = np.asarray(Image.open(picture_path(episode["goal"], pictures)).convert("RGB"))
-        return Film(frames, "by this picture", goal)
-    return Film(frames, f"“{episode['goal']}”" if episode["kind"] == "words" else f"by name: {episode['goal']}")
+        return Video(frames, "by this picture", goal)
+    return Video(frames, f"“{episode['goal']}”" if episode["kind"] == "words" else f"by name: {episode['goal']}")
 
 
 def _caption(episode: Episode, pictures: Mapping[str, Sequence[str]]) -> dict[str, Any]:

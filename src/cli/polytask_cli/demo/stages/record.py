@@ -28,7 +28,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     from polytask_cli.demo.stages.record_client import RecordClient
 
     parts = ((Path(spec["demonstrations"]), 1), (Path(spec["control_folder"]), int(spec["controls"])))
-    strips = Path(spec["strips"])
+    thumbnails = Path(spec["thumbnails"])
     episodes: dict[str, list[dict[str, Any]]] = {task: [] for task in spec["seeds"]}
     done, total = 0, len(episodes) * sum(count for _, count in parts)
     with Stack(spec["launch"], spec["arguments"], Path(spec["log"])) as stack, RecordClient() as client:
@@ -36,13 +36,13 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         for folder, count in parts:
             client.set_dataset(folder)
             for task, first in spec["seeds"].items():
-                kept = _recorded(folder / task, strips)
+                kept = _recorded(folder / task, thumbnails)
                 seed = max([first - 1, *(episode["seed"] for episode in [*episodes[task], *kept])]) + 1
                 while len(kept) < count:
                     stack.check()
                     if seed >= first + MOST_TRIES:
                         raise RuntimeError(f"the scripted expert of {task} failed too often from seed {first} on")
-                    if (episode := _record(client, task, seed, strips)) is not None:
+                    if (episode := _record(client, task, seed, thumbnails)) is not None:
                         kept.append(episode)
                     seed += 1
                     report(done + len(kept), total, task)
@@ -51,33 +51,33 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     return {"episodes": episodes}
 
 
-def _record(client: RecordClient, task: str, seed: int, strips: Path) -> dict[str, Any] | None:
+def _record(client: RecordClient, task: str, seed: int, thumbnails: Path) -> dict[str, Any] | None:
     """Record the episode from ``seed``; None where the script failed. What cannot be read is recorded again."""
     from polytask_demo_recorder.errors import DatasetError
 
     for attempt in range(MOST_ATTEMPTS):
         try:
             path = client.record(task, seed)
-            return None if path is None else _describe(path, strips)
+            return None if path is None else _describe(path, thumbnails)
         except DatasetError as error:
             # Right after their start not all nodes hear each other yet.
             print(f"attempt {attempt + 1}: {error}", file=sys.stderr)
     raise RuntimeError(f"{task} from seed {seed} could not be recorded so that it can be read; see this log")
 
 
-def _recorded(folder: Path, strips: Path) -> list[dict[str, Any]]:
+def _recorded(folder: Path, thumbnails: Path) -> list[dict[str, Any]]:
     """Recordings of an earlier sitting."""
     from polytask_demo_recorder.dataset.folder import episode_files
 
-    return [_describe(path, strips) for path in episode_files(folder)] if folder.is_dir() else []
+    return [_describe(path, thumbnails) for path in episode_files(folder)] if folder.is_dir() else []
 
 
-def _describe(path: Path, strips: Path) -> dict[str, Any]:
+def _describe(path: Path, thumbnails: Path) -> dict[str, Any]:
     """What the report tells of a recording, with a strip of the recorded pictures. Raises DatasetError."""
     from polytask_demo_recorder.dataset.reader import read_episode
 
     episode = read_episode(path, cameras=True)
     pictures = next(iter(episode.images.values()))
-    shown = strips / f"demonstration-{episode.task}-{episode.seed}.png"
+    shown = thumbnails / f"demonstration-{episode.task}-{episode.seed}.png"
     write_bytes(shown, encode(strip([pictures[i] for i in spread_indices(len(pictures), STRIP_PICTURES)])))
     return {"file": str(path), "seed": episode.seed, "steps": len(episode.action), "strip": str(shown)}

@@ -1,4 +1,4 @@
-"""`evaluate --film`: a GIF of what the policy did, from the start that was judged."""
+"""`evaluate --video`: a GIF of what the policy did, from the start that was judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from polytask_cli.cli import app
-from polytask_cli.video.evaluation import caption, write_film
+from polytask_cli.video.evaluation import caption, write_video
 from polytask_cli.video.montage import DONE, FAILED, HEADER, SIZE
 from polytask_policy.expert import ExpertPolicy
 from polytask_policy.networks import Actor
@@ -35,11 +35,11 @@ def played(task: str, seed: int, actions: list[list[float]], success: bool) -> d
 
 
 @pytest.mark.slow
-def test_a_policy_of_the_house_is_filmed_by_the_command(house, tmp_path):
-    film = tmp_path / "house.gif"
-    result = CliRunner().invoke(app, ["evaluate", str(house), "--episodes", "2", "--film", str(film)])
+def test_a_policy_of_the_house_is_shown_in_a_video_by_the_command(house, tmp_path):
+    video = tmp_path / "house.gif"
+    result = CliRunner().invoke(app, ["evaluate", str(house), "--episodes", "2", "--video", str(video)])
     assert result.exit_code == 0, result.output
-    image = Image.open(film)
+    image = Image.open(video)
     assert image.size == (SIZE[0], SIZE[1] + HEADER)
     env = make_env("pocket_house", "pick")
     # Without a success (it has learned nothing) there is a picture before each step, and one of the end.
@@ -55,8 +55,8 @@ def test_seven_tasks_are_in_two_rows_and_the_frame_says_how_each_ended(tmp_path)
     policy = {"suite": "pocket_house", "kind": "unified"}
     actions = [[0.0, 0.0, 0.0, 1.0]] * 3
     results = [played("pick", seed, actions, success=seed != 3) for seed in range(7)]
-    write_film(tmp_path / "film.gif", policy, results)
-    image = Image.open(tmp_path / "film.gif")
+    write_video(tmp_path / "video.gif", policy, results)
+    image = Image.open(tmp_path / "video.gif")
     assert image.size == (5 * (SIZE[0] + 6) - 6, 2 * (SIZE[1] + HEADER))
     image.seek(image.n_frames - 1)
     last = np.asarray(image.convert("RGB"), dtype=int)
@@ -80,8 +80,8 @@ def test_what_was_asked_stands_above(kind, goal, said):
     assert caption({"kind": "expert", "instructions": {}}, {"task": "pick", "goal": "task"}) == "pick"
 
 
-@pytest.mark.parametrize("name", ["film.mp4", "nowhere/film.gif"])
-def test_a_film_that_cannot_be_written_is_refused_before_anything_is_tried(house, tmp_path, name):
-    result = CliRunner().invoke(app, ["evaluate", str(house), "--film", str(tmp_path / name)])
+@pytest.mark.parametrize("name", ["video.mp4", "nowhere/video.gif"])
+def test_a_video_that_cannot_be_written_is_refused_before_anything_is_tried(house, tmp_path, name):
+    result = CliRunner().invoke(app, ["evaluate", str(house), "--video", str(tmp_path / name)])
     assert result.exit_code == 1
-    assert "cannot be the film" in result.output
+    assert "cannot be the video" in result.output
