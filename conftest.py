@@ -25,6 +25,10 @@ os.environ.setdefault("MUJOCO_GL", "egl")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(__file__).parent / "config" / "fastdds_profile.xml"))
+prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(":")
+if not any(Path(prefix, "share", "polytask_bringup").is_dir() for prefix in prefixes):
+    # Under `colcon test` of one package, which does not depend on bringup.
+    os.environ.setdefault("POLYTASK_CONFIG", str(Path(__file__).parent / "config"))
 
 # A shell that runs the tests in the background has SIGINT ignored, and what they start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

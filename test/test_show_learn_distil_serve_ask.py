@@ -273,6 +273,30 @@ def test_the_ask_command(graph, server):
     assert done.returncode == (0 if "SUCCEEDED" in said else 1), said
 
 
+@pytest.mark.timeout(400)
+def test_asked_again_and_again_in_a_world_that_goes_on(module_up, unified):
+    """As the README says it: serve, then ask and ask, in any order, without any other command."""
+    stack = module_up("serve", checkpoint=unified, namespace="world")
+
+    def command(*arguments: str) -> tuple[int, str]:
+        call = [sys.executable, "-m", "polytask_cli", *arguments, "--namespace", "world"]
+        done = subprocess.run(call, capture_output=True, text=True, timeout=90)
+        return done.returncode, done.stdout + done.stderr
+
+    for sentence, task in 3 * (("shut the drawer", "drawer-close"), ("reach the target", "reach")):
+        status, said = command("ask", sentence, "--timeout", "2")
+        assert f"{task} (similarity" in said, said
+        assert "SUCCEEDED" in said if status == 0 else "TIMED_OUT" in said, said
+    status, said = command("reset", "--seed", "7")
+    assert (status, said.strip()) == (0, "tabletop/world/7-0002: start 7")
+    status, said = command("reset", "--task", "fly")
+    assert status == 1
+    assert "has no task 'fly'" in said
+    status, said = command("ask", "shut the drawer", "--timeout", "2")
+    assert "drawer-close (similarity" in said, said
+    stack.close()
+
+
 @pytest.mark.timeout(600)
 def test_one_more_task_is_learned_into_the_served_policy_and_asked_without_a_restart(
     folder, graph, server, recorded, unified, trainer_params

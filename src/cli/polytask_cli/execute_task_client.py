@@ -18,7 +18,7 @@ from polytask_robot_io import ros_environment
 from polytask_robot_io.executors import make_executor
 from polytask_robot_io.images import to_message
 
-FIND_SERVER = 5.0  # s to find the action server
+FIND_SERVER = 20.0  # s to find the action server, which may be starting
 STOP = (signal.SIGINT, signal.SIGTERM)
 SETTLE = 0.3  # s; a server that has not yet discovered its client drops its answers
 ANSWER = 10.0  # s for the server to take the goal; what becomes of it, it says later

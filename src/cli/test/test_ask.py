@@ -116,11 +116,24 @@ def test_no_server():
     assert "./polytask serve" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["words", "--task", "drawer-open"]])
-def test_one_goal_at_a_time(arguments):
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [([], "give a goal"), ([""], "give a goal"), (["words", "--task", "drawer-open"], "give one kind of goal")],
+)
+def test_one_kind_of_goal_at_a_time(arguments, said):
     result = ask(*arguments)
     assert result.returncode == 2
-    assert "give one goal" in result.stderr
+    assert said in result.stderr
+
+
+@pytest.mark.usefixtures("server")
+def test_several_sentences_are_done_in_their_order_until_one_is_not():
+    result = ask("first", "nonsense", "third")
+    assert result.returncode == 1
+    assert "1 of 3: SUCCEEDED drawer-open (similarity 0.91), 3 steps" in result.stdout
+    assert "words='first'" in result.stdout
+    assert "2 of 3: UNKNOWN_GOAL" in result.stderr
+    assert "third" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,9 @@ SIMULATION_PATIENCE = 3.0
 """s of steady time without an observation that a simulation on simulated time is given: it may be rendering, or its
 machine busy, while nothing moves. A robot is given the embodiment's ``max_age``."""
 
+STARTING = 5.0
+"""s of steady time that the first observation of all is given: server and robot may just be finding each other."""
+
 SLOWEST = 0.01
 """Simulated s in a s of steady time, below which a simulation is taken to stand still."""
 
@@ -192,7 +195,7 @@ class ControlLoop:
             self._answer(newest)  # its time has been told meanwhile
         # From the last one that could be answered: a simulator may go on showing the end of an episode.
         waited = self._steady_time() - max(self._answered, run.begun)
-        if waited > self._patience:
+        if waited > (self._patience if newest is not None else max(self._patience, STARTING)):
             self.end(Outcome.STALE_OBSERVATIONS, f"no observation to act upon for {waited:.2f} s: {self._why_none()}")
 
     def _why_none(self) -> str:

@@ -13,7 +13,7 @@ from polytask_policy_server.control import SIMULATION_PATIENCE, ControlLoop
 from polytask_policy_server.run import Run
 from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.observation import Observation
-from polytask_robot_io.outcomes import Outcome
+from polytask_robot_io.outcomes import End, Outcome
 
 EMBODIMENT = Embodiment.from_yaml((Path(__file__).parent / "toy.yaml").read_text())
 PERIOD = EMBODIMENT.period_ns
@@ -431,6 +431,23 @@ def test_success_of_another_task_says_so():
     bench.say(success=True, ended=True)
     assert bench.outcome == Outcome.SUCCEEDED
     assert "'go'" in bench.ends[-1][1].message
+
+
+def test_the_world_judges_whatever_was_asked():
+    bench = Bench()
+    world = {"task": "", "episode_id": "toy/world/0-0001"}
+    bench.say(bench.see(), **world)
+    for task, held_for, said in (("stop", 0.25, "done"), ("go", 30.0, "it was so already")):
+        bench.begin(task)
+        bench.pass_time(1.0)
+        bench.see()
+        bench.loop.check()
+        bench.say(**world, holds=["look"], held_for=[99.0])
+        bench.say(**world, success=True)  # of nothing
+        assert bench.loop.run is not None
+        bench.say(**world, holds=["look", task], held_for=[99.0, held_for])
+        assert bench.loop.run is None
+        assert bench.ends[-1][1] == End(Outcome.SUCCEEDED, said)
 
 
 def test_success_from_before_the_goal_does_not_count():

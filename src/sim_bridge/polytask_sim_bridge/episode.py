@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import gymnasium
@@ -22,12 +22,15 @@ class Episode:
     id: str
     suite: str
     task: str
+    """Empty: the world, which goes on until the next reset."""
     seed: int
     step: int = 0
     reward: float = 0.0
     success: bool = False
     termination_reason: TerminationReason = TerminationReason.RUNNING
     message: str = ""
+    held: dict[str, int] = field(default_factory=dict)
+    """By task of the scene: control steps in a row for which its success predicate has been met."""
 
     @property
     def ended(self) -> bool:
@@ -44,6 +47,7 @@ class SuiteEnv(Protocol):
     state_names: tuple[str, ...]
     joint_names: tuple[str, ...]
     control_rate: float
+    shared_scene: bool
     camera_fovy: float  # vertical field of view, rad
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -52,6 +56,10 @@ class SuiteEnv(Protocol):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Advance one control step."""
+        ...
+
+    def done_tasks(self, state: npt.NDArray[np.float32]) -> tuple[str, ...]:
+        """Tasks of a shared scene whose success predicate is met."""
         ...
 
     def joint_state(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -68,21 +76,35 @@ class SuiteEnv(Protocol):
 
 
 class EpisodeRunner:
-    """Resets and steps an environment and keeps count; the episode ends with success, the horizon or a fault."""
+    """Resets and steps an environment and keeps count.
 
-    def __init__(self, env: SuiteEnv | gymnasium.Env[Any, Any], seed: int, end_on_success: bool = True) -> None:
-        """``seed``: of the first episode, and of the seeds drawn for those that ask for none."""
+    An episode of a task ends with success, the horizon or a fault. One without a task ends with a fault only: the world
+    goes on, and says which of the scene's tasks hold.
+    """
+
+    def __init__(
+        self, env: SuiteEnv | gymnasium.Env[Any, Any], seed: int, end_on_success: bool = True, world: bool = False
+    ) -> None:
+        """Start the first episode.
+
+        Args:
+            env: what is simulated.
+            seed: of the first episode, and of the seeds drawn for those that ask for none.
+            end_on_success: whether success ends an episode before its horizon.
+            world: whether episodes have no task unless one is asked for; only of a shared scene.
+        """
         self.env: Any = env
         self._end_on_success = end_on_success
+        self._world = world
         self._draw = np.random.default_rng(seed)
         self._count = 0
         self._picture: npt.NDArray[np.uint8] | None = None
         self.state: npt.NDArray[np.float32] = np.zeros(0, dtype=np.float32)
         self.episode: Episode
-        self.reset(env.task, seed)  # type: ignore[union-attr]
+        self.reset("" if world else env.task, seed)  # type: ignore[union-attr]
 
     def reset(self, task: str, seed: int) -> Episode:
-        """Start an episode; gives it. ``task`` empty: the current one; ``seed`` -1: drawn.
+        """Start an episode; gives it. ``task`` empty: none in a world, else the current one; ``seed`` -1: drawn.
 
         Raises:
             ValueError: no such task, or a seed below -1: the episode before goes on. Or the simulation failed: the
@@ -90,6 +112,7 @@ class EpisodeRunner:
         """
         if seed < -1:
             raise ValueError(f"seed {seed} is below -1; give a seed >= 0, or -1 for one that is drawn")
+        world = self._world and not task
         task = task or self.env.task
         if task not in self.env.tasks:
             raise ValueError(f"suite '{self.env.suite}' has no task '{task}'; it has: {', '.join(self.env.tasks)}")
@@ -107,11 +130,11 @@ class EpisodeRunner:
         self._picture = None
         self._count += 1
         self.episode = Episode(
-            id=f"{self.env.suite}/{task}/{seed}-{self._count:04d}",
+            id=f"{self.env.suite}/{'world' if world else task}/{seed}-{self._count:04d}",
             suite=self.env.suite,
-            task=task,
+            task="" if world else task,
             seed=seed,
-            message=info.get("message", ""),
+            message="" if world else info.get("message", ""),
         )
         return self.episode
 
@@ -128,12 +151,16 @@ class EpisodeRunner:
         self.state = observation["state"]
         self._picture = None
         episode.step += 1
-        episode.reward = float(reward)
-        episode.success = bool(info["success"])
-        episode.message = info.get("message", "")
+        episode.held = {name: episode.held.get(name, 0) + 1 for name in self.env.done_tasks(self.state)}
+        if episode.task:
+            episode.reward = float(reward)
+            episode.success = bool(info["success"])
+            episode.message = info.get("message", "")
         if info.get("fault"):
             episode.termination_reason = TerminationReason.FAULT
-            episode.message += "; reset the episode"
+            episode.message = f"{info.get('message', '')}; reset the episode"
+        elif not episode.task:
+            return episode
         elif episode.success and self._end_on_success:
             episode.termination_reason = TerminationReason.SUCCEEDED
         elif truncated:

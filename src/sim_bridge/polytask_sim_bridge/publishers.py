@@ -16,6 +16,7 @@ from polytask_robot_io.embodiment import Embodiment
 from polytask_robot_io.images import to_message
 from polytask_robot_io.stamps import from_ns
 from polytask_sim_bridge.episode import Episode, EpisodeRunner
+from polytask_suites.task import HOLD_STEPS
 
 
 def doubles(values: np.ndarray) -> array.array:
@@ -30,6 +31,7 @@ class Publishers:
         """``simulated_time``: publish the stamps on /clock too."""
         self._runner = runner
         self._embodiment = embodiment
+        self._period = 1.0 / embodiment.rate
         self._state = StateVector(names=list(embodiment.state_names))
         self._state.header.frame_id = embodiment.command_frame
         self._joints = JointState(name=list(runner.env.joint_names))
@@ -55,6 +57,7 @@ class Publishers:
 
     def status_message(self, stamp_ns: int, episode: Episode) -> EpisodeStatus:
         """Where an episode stands."""
+        held = {name: steps for name, steps in episode.held.items() if steps >= HOLD_STEPS}
         message = EpisodeStatus(
             episode_id=episode.id,
             suite=episode.suite,
@@ -66,6 +69,8 @@ class Publishers:
             ended=episode.ended,
             termination_reason=int(episode.termination_reason),
             message=episode.message,
+            holds=list(held),
+            held_for=[steps * self._period for steps in held.values()],
         )
         message.header.stamp = from_ns(stamp_ns)
         message.header.frame_id = self._embodiment.command_frame

@@ -17,8 +17,9 @@ from polytask_sim_bridge.stepping_mode import SteppingMode
 class RealTime(SteppingMode):
     """Advances at the control rate with the newest command; without a fresh one it holds still.
 
-    An episode's steps are counted from its first command on: until then the scene rests as it was reset, so that a
-    policy's warm-up costs it no time. After its end the last state goes on being published.
+    The steps of an episode with a task are counted from its first command on: until then the scene rests as it was
+    reset, so that a policy's warm-up costs it no time. After its end the last state goes on being published. The world,
+    an episode without a task, goes on from its reset.
     """
 
     simulated_time = False
@@ -101,7 +102,8 @@ class RealTime(SteppingMode):
     def _tick(self) -> None:
         began = time.perf_counter()
         self.ticks.tick(began)
-        if self._started and not self.runner.episode.ended:
+        episode = self.runner.episode
+        if (self._started or not episode.task) and not episode.ended:
             if self._command is not None and time.monotonic() - self._arrived > self._max_age:
                 self._command = None
                 self.node.diagnostics.drop("stale commands", f"no command for {self._max_age} s; holding still")

@@ -59,6 +59,9 @@ class ScriptedExpertNode(Node):
         if status.episode_id != self._episode_id:
             self._episode_id = status.episode_id
             task = self._fixed_task or status.task
+            if not task:  # the world goes on by itself
+                self._expert = None
+                return
             try:
                 self._expert = scripted_expert(self._suite, task)
             except ValueError as error:

@@ -33,6 +33,9 @@ from polytask_suites import EMBODIMENTS, SUITES, load_suite, make_env
 STEPPING_MODES: dict[str, type[SteppingMode]] = {"real_time": RealTime, "lock_step": LockStep, "service": ByService}
 
 
+WHICH_TASK = "task of the first episode; empty: none in real time, where the world goes on, and else the suite's first"
+
+
 class SimBridgeNode(Node):
     """Simulates one suite and speaks the topic contract for it."""
 
@@ -44,7 +47,7 @@ class SimBridgeNode(Node):
         """
         super().__init__("sim_bridge")
         suite = declare(self, "suite", "tabletop", "suite to simulate", choices=SUITES)
-        task = declare(self, "task", "", "task of the first episode; empty: the suite's first")
+        task = declare(self, "task", "", WHICH_TASK)
         refuse_renamed(self, "pace", "stepping_mode")
         stepping_mode = declare(
             self, "stepping_mode", "real_time", "what makes the simulation advance", choices=tuple(STEPPING_MODES)
@@ -64,7 +67,8 @@ class SimBridgeNode(Node):
         self._drew = False
         env = make(suite, task or next(iter(load_suite(suite).tasks)))
         _check_fits(self.embodiment, env)
-        self.runner = EpisodeRunner(env, seed, end_on_success)
+        world = stepping_mode == "real_time" and not task and env.shared_scene
+        self.runner = EpisodeRunner(env, seed, end_on_success, world)
         self.diagnostics = NodeDiagnostics(self, self.embodiment.name)
         self.diagnostics.show("stepping_mode", stepping_mode)
         self.step_rate = self.diagnostics.intervals("step")

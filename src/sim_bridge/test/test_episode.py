@@ -13,6 +13,7 @@ class ToyEnv:
     """A counter that succeeds from step 3 to 5, ends after 8, and can be told to fail."""
 
     suite = "toy"
+    shared_scene = True
     tasks = dict.fromkeys(("one", "two"), SimpleNamespace())
 
     def __init__(self):
@@ -39,6 +40,9 @@ class ToyEnv:
             )
         info = {"success": 3 <= self.count <= 5, "message": f"at {self.count}"}
         return {"state": np.full(1, self.count, np.float32)}, 0.5, False, self.count >= 8, info
+
+    def done_tasks(self, state):
+        return {3: ("one",), 4: ("one", "two"), 5: ("two",)}.get(int(state[0]), ())
 
     def render(self):
         self.drawn += 1
@@ -144,3 +148,20 @@ def test_one_picture_a_step():
     one.step(ACTION)
     one.picture()
     assert one.env.drawn == 2
+
+
+def test_the_world_has_no_end_and_says_what_holds():
+    one = runner(world=True)
+    assert (one.episode.id, one.episode.task) == ("toy/world/0-0001", "")
+    held = []
+    for _ in range(20):
+        one.step(ACTION)
+        held.append(one.episode.held)
+    assert held[2:6] == [{"one": 1}, {"one": 2, "two": 1}, {"two": 2}, {}]
+    assert (one.episode.step, one.episode.ended, one.episode.success) == (20, False, False)
+    assert one.reset("two", 5).task == "two"
+    assert one.reset("", 6).id == "toy/world/6-0003"
+    one.env.unstable = True
+    one.step(ACTION)
+    assert one.episode.ended
+    assert one.episode.message == "bad; reset the episode"

@@ -170,6 +170,7 @@ class SingleEnv(gymnasium.Env[Observation, Any]):
     """
 
     metadata = BatchEnv.metadata
+    shared_scene = False
 
     def __init__(self, batch: BatchEnv, cameras: bool = False, render_mode: str | None = None) -> None:
         """``batch`` is one of a single environment, which is driven from here alone."""
@@ -194,6 +195,10 @@ class SingleEnv(gymnasium.Env[Observation, Any]):
     def horizon(self) -> int:
         """Steps after which it is truncated."""
         return self.tasks[self.task].horizon
+
+    def done_tasks(self, state: npt.NDArray[np.float32]) -> tuple[str, ...]:
+        """See :meth:`SuiteEnv.done_tasks`."""
+        return ()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

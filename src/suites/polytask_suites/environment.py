@@ -46,6 +46,8 @@ class SuiteEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
     state_names: tuple[str, ...]
     joint_names: tuple[str, ...]
     task: str
+    shared_scene = False
+    """Whether the tasks share one scene, in which any of them may be done and judged at any time."""
     horizon: int
     _steps: int
 
@@ -67,6 +69,10 @@ class SuiteEnv(gymnasium.Env[Observation, npt.NDArray[np.float32]]):
             camera = self.config.camera
             parts["camera"] = spaces.Box(0, 255, (camera.height, camera.width, 3), np.uint8)
         self.observation_space = spaces.Dict(parts)  # type: ignore[assignment]
+
+    def done_tasks(self, state: npt.NDArray[np.float32]) -> tuple[str, ...]:
+        """Names of the tasks whose success predicate is met in a ``state`` float32 (n,), in a shared scene."""
+        return ()
 
     def _simulation(self) -> tuple[mujoco.MjModel, mujoco.MjData]:
         """The physics' model and data."""

@@ -10,6 +10,9 @@ from typing import Any
 
 from polytask_robot_io.yaml_text import BadYaml, read_file, read_yaml
 
+HOLD_STEPS = 5
+"""Success is a predicate that held for this many control steps in a row."""
+
 
 class SuiteError(ValueError):
     """A suite's file, or a name asked of a suite, is wrong; says what, where and what to do."""

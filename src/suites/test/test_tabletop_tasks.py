@@ -7,7 +7,7 @@ from polytask_suites import load_suite, make_env, scripted_expert
 from polytask_suites.tabletop import tasks
 from polytask_suites.tabletop.scene import TABLETOP
 from polytask_suites.tabletop.state import index_of, state_names
-from polytask_suites.tabletop.tasks import HOLD_STEPS
+from polytask_suites.task import HOLD_STEPS
 
 TASKS = tuple(load_suite("tabletop").tasks)
 SUCCESS_PREDICATES = tasks.SUCCESS_PREDICATES["tabletop"]

@@ -86,7 +86,10 @@ class Visualizer(Node):
         self._state_out.publish(MarkerArray(markers=markers))
 
     def _show_episode(self, message: EpisodeStatus) -> None:
-        self._status = f"{message.task}: step {message.step}, {TERMINATION.get(message.termination_reason, '?')}"
+        how = TERMINATION.get(message.termination_reason, "?")
+        self._status = f"{message.task or 'world'}: step {message.step}, {how}"
+        if not message.task and message.holds:
+            self._status += f"; done: {', '.join(message.holds)}"
         self._publish_goal()
 
     def _show_goal(self, message: ExecuteTask.Impl.FeedbackMessage) -> None:

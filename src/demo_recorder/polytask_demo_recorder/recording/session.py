@@ -204,7 +204,7 @@ class Session:
 
     def _wants(self, status: Any) -> bool:
         """Whether this status begins an episode to be recorded."""
-        if self._final is not None or status.ended or status.episode_id == self._last_id:
+        if self._final is not None or status.ended or not status.task or status.episode_id == self._last_id:
             return False
         if not self._task:
             self._task = status.task

@@ -12,12 +12,10 @@ from polytask_suites.environment import Observation, SuiteEnv, Vector
 from polytask_suites.kitchen.elements import ELEMENTS, done
 from polytask_suites.kitchen.model import ARM, FIXTURES, ROBOT, STATE_NAMES, kitchen
 from polytask_suites.rendering import Picture
-from polytask_suites.task import SuiteConfig, SuiteError
+from polytask_suites.task import HOLD_STEPS, SuiteConfig, SuiteError
 
 FASTEST = 2.0
 """rad/s of a joint, m/s of a finger, that an action of 1 asks for."""
-HELD = 5
-"""Steps for which all elements have to be done."""
 _START = (0.1484, -1.7685, 1.8439, -2.4769, 0.2603, 0.7125, 1.5952, 0.04, 0.04)
 _KETTLE = (-0.2694, 0.3504, 1.6194, 1.0, 0.0, 0.0, 0.0)
 _ARM_SPREAD, _KETTLE_SPREAD = 0.05, 0.01
@@ -40,6 +38,7 @@ class KitchenEnv(SuiteEnv):
     }
     suite = "kitchen"
     called = "the kitchen"
+    shared_scene = True
     state_names = STATE_NAMES
     joint_names = ROBOT
 
@@ -92,8 +91,12 @@ class KitchenEnv(SuiteEnv):
         finished = done(state, self._elements)
         self._held = self._held + 1 if finished.all() else 0
         self._steps += 1
-        truncated, info = self._with_outcome(self._held >= HELD, f"{int(finished.sum())} of {len(finished)} done")
+        truncated, info = self._with_outcome(self._held >= HOLD_STEPS, f"{int(finished.sum())} of {len(finished)} done")
         return self._observe(state), float(finished.sum()), False, truncated, info
+
+    def done_tasks(self, state: npt.NDArray[np.float32]) -> tuple[str, ...]:
+        """See :class:`SuiteEnv`."""
+        return tuple(name for name, task in self.tasks.items() if done(state, task.parameters["elements"]).all())
 
     def _state(self) -> npt.NDArray[np.float32]:
         qpos, qvel, robot = self._data.qpos, self._data.qvel, len(ROBOT)

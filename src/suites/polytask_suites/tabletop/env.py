@@ -13,8 +13,8 @@ from polytask_suites.tabletop.control import CartesianControl
 from polytask_suites.tabletop.scene import ARM_JOINTS, SCENES, physics_model
 from polytask_suites.tabletop.start import StartState
 from polytask_suites.tabletop.state import StateReader, state_names
-from polytask_suites.tabletop.tasks import HOLD_STEPS, SUCCESS_PREDICATES
-from polytask_suites.task import SuiteConfig
+from polytask_suites.tabletop.tasks import SUCCESS_PREDICATES
+from polytask_suites.task import HOLD_STEPS, SuiteConfig
 
 
 class TabletopEnv(SuiteEnv):
@@ -32,6 +32,7 @@ class TabletopEnv(SuiteEnv):
         "render_fps": 20,
     }
     called = "the tabletop"
+    shared_scene = True
     joint_names = (*ARM_JOINTS, "left_finger", "right_finger")
 
     def __init__(self, config: SuiteConfig, task: str, cameras: bool = False, render_mode: str | None = None) -> None:
@@ -85,6 +86,10 @@ class TabletopEnv(SuiteEnv):
         self._steps += 1
         truncated, info = self._with_outcome(self._held >= HOLD_STEPS, message)
         return self._observe(state), reward, False, truncated, info
+
+    def done_tasks(self, state: npt.NDArray[np.float32]) -> tuple[str, ...]:
+        """See :class:`SuiteEnv`."""
+        return tuple(name for name, predicate in SUCCESS_PREDICATES[self.suite].items() if predicate(state)[0])
 
     def joint_state(self) -> tuple[Vector, Vector]:
         """Positions (rad, fingers m) and velocities of ``joint_names``, float64 (9,) each."""

@@ -19,8 +19,6 @@ Index = Mapping[str, int]
 SuccessPredicate = Callable[[State], tuple[bool, float, str]]
 """(done now, reward in [0, 1], a few words on how far it is)."""
 
-HOLD_STEPS = 5
-"""Success is a predicate that held for this many control steps in a row."""
 POURED = 0.7
 """Share of the grains that has to be in the bowl."""
 _UPRIGHT_SIDE = 1.0 - 0.9**2  # R33 > 0.9, said by the two other entries of the axis

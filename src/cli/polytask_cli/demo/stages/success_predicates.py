@@ -13,24 +13,17 @@ def done_tasks(suite: str, tasks: Sequence[str], states: NDArray[np.float32]) ->
 
     None for a suite whose tasks cannot be judged from the state alone.
     """
-    from polytask_suites.tabletop.tasks import HOLD_STEPS, SUCCESS_PREDICATES
+    from polytask_suites.tabletop.tasks import SUCCESS_PREDICATES
+    from polytask_suites.task import HOLD_STEPS, load_suite
 
-    if suite == "kitchen":
-        return _done_in_kitchen(tasks, states)
-    if suite not in SUCCESS_PREDICATES:
-        return None
     newest = states[-HOLD_STEPS:]
+    if suite != "kitchen" and suite not in SUCCESS_PREDICATES:
+        return None
     if len(newest) < HOLD_STEPS:
         return []
+    if suite == "kitchen":
+        from polytask_suites.kitchen.elements import done
+
+        known = load_suite("kitchen").tasks
+        return [task for task in tasks if done(newest, known[task].parameters["elements"]).all()]
     return [task for task in tasks if all(SUCCESS_PREDICATES[suite][task](state)[0] for state in newest)]
-
-
-def _done_in_kitchen(tasks: Sequence[str], states: NDArray[np.float32]) -> list[str]:
-    from polytask_suites import load_suite
-    from polytask_suites.kitchen.elements import done
-    from polytask_suites.kitchen.env import HELD
-
-    known, newest = load_suite("kitchen").tasks, states[-HELD:]
-    if len(newest) < HELD:
-        return []
-    return [task for task in tasks if done(newest, known[task].parameters["elements"]).all()]
