@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 import torch
 
@@ -55,8 +54,6 @@ class PictureConfig:
         for name in ("capacity", "state_noise"):
             if getattr(self, name) < 0:
                 raise ValueError(f"pictures.{name} must not be negative, not {getattr(self, name)}")
-        if self.device not in get_args(Device):
-            raise ValueError(f"pictures.device must be auto, cpu or cuda, not {self.device!r}")
 
     def torch_device(self) -> torch.device:
         """The device to learn on. Raises ValueError where there is none."""

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 from polytask_trainer.common.settings import read_settings, read_yaml
 
-RELEVANCES = ("none", "oracle", "classifier", "value")
-
 
 @dataclass(frozen=True)
 class AuxDistillConfig:
@@ -62,8 +60,6 @@ class AuxDistillConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.relevance not in RELEVANCES:
-            raise ValueError(f"relevance must be one of {', '.join(RELEVANCES)}, not {self.relevance!r}")
         if self.relevance != "none" and not self.auxiliaries:
             raise ValueError("without auxiliary tasks nothing can be distilled: relevance must be none")
         if len(set(self.tasks)) != len(self.tasks):
@@ -117,5 +113,4 @@ def load_auxdistill_config(path: Path, **overrides: Any) -> AuxDistillConfig:
     data = read_yaml(path, overrides)
     if "auxiliaries" in overrides and "stages" not in overrides and isinstance(data, dict):
         data["stages"] = [stage if stage in overrides["auxiliaries"] else "" for stage in data.get("stages", ())]
-    made: AuxDistillConfig = read_settings(AuxDistillConfig, data, str(path))
-    return made
+    return read_settings(AuxDistillConfig, data, str(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 LOSSES = ("forward_dynamics", "inverse_dynamics", "egomotion", "autoencoder", "optical_flow")
 Combination = Literal["fixed", "balance", "cosine", "ol_aux"]
@@ -30,10 +30,6 @@ class AuxiliaryConfig:
         """Check the values."""
         if not self.losses or set(self.losses) - set(LOSSES) or len(set(self.losses)) < len(self.losses):
             raise ValueError(f"auxiliary.losses must be some of {', '.join(LOSSES)}, not {self.losses}")
-        if self.combine not in get_args(Combination):
-            raise ValueError(
-                f"auxiliary.combine must be one of {', '.join(get_args(Combination))}, not {self.combine!r}"
-            )
         if self.weights and len(self.weights) != len(self.losses):
             raise ValueError(f"auxiliary.weights must be as many as the losses, {len(self.losses)}, not {self.weights}")
         if self.weights and self.combine != "fixed":

@@ -51,8 +51,6 @@ class LearnConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if self.reward not in ("ot", "environment"):
-            raise ValueError(f"reward must be ot or environment, not {self.reward!r}")
         for name in ("steps", "seed_episodes", "best_of", "goal_pictures", "environment_reward_scale"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
@@ -82,5 +80,4 @@ def load_learn_config(path: Path | str, **overrides: Any) -> LearnConfig:
 
 def learn_config(data: Any, where: str = "settings") -> LearnConfig:
     """Build a LearnConfig from nested mappings (what ``dataclasses.asdict`` gives). Raises ConfigError."""
-    config: LearnConfig = read_settings(LearnConfig, data, where)
-    return config
+    return read_settings(LearnConfig, data, where)

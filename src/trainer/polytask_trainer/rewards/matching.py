@@ -34,14 +34,6 @@ class MatchingConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        for name, allowed in (
-            ("plan", ("transport", "nearest")),
-            ("features", ("relations", "absolute")),
-            ("cost", ("euclidean", "cosine")),
-            ("reward", ("exp", "cost")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"matching.{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
         if not self.epsilon > 0.0 or not self.time_weight >= 0.0:
             raise ValueError("matching.epsilon must be positive and matching.time_weight not negative")
 

@@ -89,8 +89,8 @@ def test_rewards_are_within_two_percent_of_an_exact_plans(
     assert np.abs(quick - exact).max() < 0.02 * exact.max()
 
 
-@pytest.mark.parametrize("setting", [{"plan": "greedy"}, {"cost": "l1"}, {"epsilon": 0.0}, {"time_weight": -1.0}])
-def test_wrong_settings_are_refused(setting: dict[str, object]) -> None:
+@pytest.mark.parametrize("setting", [{"epsilon": 0.0}, {"time_weight": -1.0}])
+def test_wrong_settings_are_refused(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"matching.{next(iter(setting))}"):
         MatchingConfig(**setting)  # type: ignore[arg-type]
 
