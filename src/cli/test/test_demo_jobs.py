@@ -1,4 +1,4 @@
-"""Jobs in processes of their own: order, resuming, failing, ending."""
+"""The demo's stages in processes of their own: order, resuming, failing, ending."""
 
 from __future__ import annotations
 
@@ -13,121 +13,143 @@ from typing import Any
 
 import pytest
 
-from polytask_cli.demo.jobs.runner import Clock, Job, Runner
 from polytask_cli.demo.options import DemoError
+from polytask_cli.demo.scheduler import Clock, Finished, Stage, run_stages
+from polytask_trainer.jobs.spec import CallJob
 
 WORK = """
-import json, subprocess, sys, time
+import json, os, subprocess, sys, time
 from pathlib import Path
 
-def note(spec, report):
+def note(name, file, sleep, on_progress):
     print("noise on standard output")
-    report(1, 2, "half")
-    time.sleep(spec.get("sleep", 0))
-    with open(spec["file"], "a") as file:
-        file.write(json.dumps([spec["name"], time.monotonic()]) + "\\n")
-    return {"name": spec["name"], "heard": sorted(report.results)}
+    on_progress({"step": 1, "total_steps": 2, "phase": "half"})
+    time.sleep(sleep)
+    with open(file, "a") as notes:
+        notes.write(json.dumps([name, time.monotonic()]) + "\\n")
+    return {"name": name, "domain": os.environ["ROS_DOMAIN_ID"]}
 
-def fail(spec, report):
+def fail(on_progress):
     raise RuntimeError("the cup is broken")
 
-def hang(spec, report):
+def hang(file, on_progress):
     child = subprocess.Popen(["sleep", "60"])
-    Path(spec["file"]).write_text(f"{child.pid}")
-    time.sleep(60)
+    Path(file).write_text(f"{child.pid}")
+    try:
+        time.sleep(60)
+    finally:
+        Path(file + ".cleaned").touch()
 
-def patient(spec, report):
-    report.patient = True
-    Path(spec["file"]).write_text("started")
-    while not report.stopping:
+def patient(file, on_progress, should_stop):
+    Path(file).write_text("started")
+    while not should_stop():
         time.sleep(0.01)
-    Path(spec["file"]).write_text("saved")
-    return {}
+    Path(file).write_text("saved")
+    return {"finished": False}
 """
 
 
 class Silent:
     def __init__(self) -> None:
         self.ended: list[tuple[str, bool]] = []
-        self.updates: list[str] = []
+        self.phases: list[str] = []
 
-    def begin(self, job: Job) -> None:
+    def begin(self, name: str) -> None:
         pass
 
-    def update(self, job: Job, done: float, total: float, text: str) -> None:
-        self.updates.append(text)
+    def update(self, name: str, report: dict[str, Any]) -> None:
+        self.phases.append(report["phase"])
 
-    def end(self, job: Job, seconds: float, earlier: bool) -> None:
-        self.ended.append((job.name, earlier))
+    def end(self, name: str) -> None:
+        self.ended.append((name, False))
+
+    def skip(self, name: str) -> None:
+        self.ended.append((name, True))
 
 
-@pytest.fixture
-def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    """Workers that find their functions in a module of the test's own."""
+@pytest.fixture(autouse=True)
+def duties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers find their functions in a module of the test's own."""
     (tmp_path / "duties.py").write_text(WORK)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    return make_runner(tmp_path)
 
 
-def make_runner(tmp_path: Path) -> Runner:
-    return Runner(tmp_path / "out", Clock(tmp_path / "out" / "clock.json"), Silent())
+def run(stages: list[Stage], folder: Path) -> tuple[dict[str, Finished], Silent]:
+    display, output = Silent(), folder / "out"
+    return run_stages(stages, output, Clock(output / "clock.json"), display), display
 
 
-def note(name: str, folder: Path, needs: tuple[str, ...] = (), alone: bool = False, **spec: Any) -> Job:
-    spec = {"name": name, "file": str(folder / "notes"), **spec}
-    return Job(name, "phase", "duties:note", spec, needs, alone)
+def call(
+    name: str,
+    folder: Path,
+    function: str,
+    arguments: dict[str, Any],
+    needs: tuple[str, ...] = (),
+    alone: bool = False,
+) -> Stage:
+    job = CallJob(f"duties:{function}", arguments, str(folder / "out" / "jobs" / name), polls=False)
+    return Stage(name, "phase", job, needs, alone)
+
+
+def note(name: str, folder: Path, needs: tuple[str, ...] = (), alone: bool = False, sleep: float = 0) -> Stage:
+    return call(name, folder, "note", {"name": name, "file": str(folder / "notes"), "sleep": sleep}, needs, alone)
 
 
 def notes(folder: Path) -> list[str]:
     return [json.loads(line)[0] for line in (folder / "notes").read_text().splitlines()]
 
 
-def test_jobs_run_in_order_and_are_not_run_again(runner: Runner, tmp_path: Path) -> None:
-    jobs = [note("c", tmp_path, needs=("a", "b")), note("a", tmp_path), note("b", tmp_path, alone=True)]
-    finished = runner.run(jobs)
+def test_stages_run_in_order_and_are_not_run_again(tmp_path: Path) -> None:
+    stages = [note("c", tmp_path, needs=("a", "b")), note("a", tmp_path), note("b", tmp_path, alone=True)]
+    finished, display = run(stages, tmp_path)
     assert notes(tmp_path) == ["a", "b", "c"]
-    assert finished["c"].result == {"name": "c", "heard": ["a", "b"]}
+    assert finished["c"].result["name"] == "c"
+    assert 51 <= int(finished["c"].result["domain"]) <= 100
     assert finished["a"].end <= finished["b"].start
-    assert "half" in runner.display.updates
-    again = make_runner(tmp_path)
-    jobs[1] = note("a", tmp_path, sleep=0.01)  # other settings: done again
-    finished = again.run(jobs)
+    assert "half" in display.phases
+    stages[1] = note("a", tmp_path, sleep=0.01)  # other arguments: done again
+    finished, display = run(stages, tmp_path)
     assert notes(tmp_path) == ["a", "b", "c", "a"]
-    assert again.display.ended == [("c", True), ("b", True), ("a", False)]
+    assert display.ended == [("c", True), ("b", True), ("a", False)]
     assert finished["b"].earlier
-    assert again.clock.earlier > 0
+    assert Clock(tmp_path / "out" / "clock.json").earlier > 0
 
 
-def test_a_failing_job_ends_the_demo_with_its_reason(runner: Runner, tmp_path: Path) -> None:
-    slow = Job("slow", "phase", "duties:hang", {"file": str(tmp_path / "pid")})
-    with pytest.raises(DemoError, match="the cup is broken"):
-        runner.run([Job("bad", "phase", "duties:fail", {}), slow])
+def test_stages_that_run_beside_each_other_have_ros_domains_of_their_own(tmp_path: Path) -> None:
+    finished, _ = run([note("a", tmp_path, sleep=1.0), note("b", tmp_path, sleep=1.0)], tmp_path)
+    assert finished["a"].start < finished["b"].end
+    assert finished["b"].start < finished["a"].end
+    assert finished["a"].result["domain"] != finished["b"].result["domain"]
 
 
-def test_jobs_that_wait_for_nothing_are_told(runner: Runner, tmp_path: Path) -> None:
-    with pytest.raises(DemoError, match="never comes"):
-        runner.run([note("a", tmp_path, needs=("b",))])
+def test_a_failing_stage_ends_the_demo_with_its_reason(tmp_path: Path) -> None:
+    slow = call("slow", tmp_path, "hang", {"file": str(tmp_path / "pid")})
+    with pytest.raises(DemoError, match="the cup is broken") as failed:
+        run([call("bad", tmp_path, "fail", {}), slow], tmp_path)
+    assert str(failed.value).startswith("bad: RuntimeError: the cup is broken. The end of ")
+    assert '    raise RuntimeError("the cup is broken")' in str(failed.value)
 
 
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from polytask_cli.demo.jobs.runner import Clock, Job, Runner
+from polytask_cli.demo.scheduler import Clock, Stage, run_stages
+from polytask_trainer.jobs.spec import CallJob
 
 class Silent:
     begin = update = end = lambda self, *args, **kwargs: None
 
+def stage(name, polls):
+    return Stage(name, "phase", CallJob(f"duties:{name}", {"file": str(out / name)}, str(out / "jobs" / name), polls))
+
 out = Path(sys.argv[1])
-Runner(out, Clock(out / "clock.json"), Silent()).run([
-    Job("hang", "phase", "duties:hang", {"file": str(out / "hang")}),
-    Job("patient", "phase", "duties:patient", {"file": str(out / "patient")}),
-])
+run_stages([stage("hang", False), stage("patient", True)], out, Clock(out / "clock.json"), Silent())
 """
 
 
 @pytest.mark.timed
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_nothing_is_left_after_ctrl_c_or_a_kill(runner: Runner, tmp_path: Path, number: signal.Signals) -> None:
+def test_nothing_is_left_after_ctrl_c_or_a_kill(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"
     out.mkdir()
     process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(out)], stderr=subprocess.DEVNULL)
@@ -137,7 +159,8 @@ def test_nothing_is_left_after_ctrl_c_or_a_kill(runner: Runner, tmp_path: Path, 
     process.wait(60)
     wait_until(lambda: (out / "patient").read_text() == "saved", 5)
     assert time.monotonic() - began < 15  # five on a machine of its own, which a test cannot count on
-    if number == signal.SIGINT:  # a killed demo cannot clean up after a job's own children
+    wait_until(lambda: (out / "hang.cleaned").exists(), 5)
+    if number == signal.SIGINT:  # a killed demo cannot clean up after a stage's own children
         child = int((out / "hang").read_text())
         wait_until(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text(), 5)
 

@@ -1,4 +1,4 @@
-"""Options, seeds, questions and the plan of jobs."""
+"""Options, seeds, questions and the plan of stages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from polytask_cli.demo.options import Demo, DemoError, DemoOptions, Scale, Seeds
-from polytask_cli.demo.plan import serving_jobs, training_jobs
+from polytask_cli.demo.plan import serving_stages, training_stages
 from polytask_cli.demo.report.results import union
-from polytask_cli.demo.stages.ask_plan import Goals, make_plan, picture_path, read_heldout, shard
+from polytask_cli.demo.stages.ask_plan import Goals, goal_pictures, make_plan, picture_path, read_heldout, shard
 from polytask_cli.demo.stages.film import choose_failures, choose_videos
 
 TASKS = ("drawer-open", "box-open", "peg-green")
@@ -89,6 +89,14 @@ def test_picture_goals_name_files() -> None:
     assert picture_path("a-b/3", pictures) == "1.png"
 
 
+def test_goal_pictures_are_found_in_the_order_of_their_seeds(tmp_path: Path) -> None:
+    for name in ("a/9.png", "a/10.png", "b/3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert goal_pictures(tmp_path) == {"a": [f"{a}/9.png", f"{a}/10.png"], "b": [f"{b}/3.png"]}
+
+
 def test_a_taught_sentence_is_no_held_out_one(tmp_path: Path) -> None:
     path = tmp_path / "sentences.yaml"
     path.write_text("drawer-open: ['Open the drawer!', 'Pull it.']\n")
@@ -100,17 +108,17 @@ def test_a_taught_sentence_is_no_held_out_one(tmp_path: Path) -> None:
     assert read_heldout(None, ("drawer-open",), {}) == {}
 
 
-def test_jobs_wait_for_what_they_need(demo: Demo, goals: Goals) -> None:
-    jobs = [*training_jobs(demo), *serving_jobs(demo, goals, 20.0, "camera/image_raw")]
-    names = [job.name for job in jobs]
+def test_stages_wait_for_what_they_need(demo: Demo, goals: Goals) -> None:
+    stages = [*training_stages(demo), *serving_stages(demo, goals, 20.0, "camera/image_raw")]
+    names = [stage.name for stage in stages]
     assert len(set(names)) == len(names)
-    for number, job in enumerate(jobs):
-        for need in job.needs:
-            assert need in names, f"{job.name} needs {need}"
-            assert need not in names[number:] or job.phase == "evaluate"
-    recorded = {task for job in jobs if job.phase == "record" for task in job.spec["seeds"]}
+    for number, stage in enumerate(stages):
+        for need in stage.needs:
+            assert need in names, f"{stage.name} needs {need}"
+            assert need not in names[number:] or stage.phase == "evaluate"
+    recorded = {task for stage in stages if stage.phase == "record" for task in stage.job.arguments["spec"]["seeds"]}
     assert recorded == set(TASKS)
-    assert [job.name for job in jobs if job.alone] == ["realtime", "lockstep"]
+    assert [stage.name for stage in stages if stage.alone] == ["realtime", "lockstep"]
 
 
 def episode(seed: int, asked: str, group: str = "words", success: bool = True) -> dict:

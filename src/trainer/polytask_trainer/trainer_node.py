@@ -36,7 +36,7 @@ OUTCOMES = {
 """By how a worker ended."""
 
 LONGEST_JOB = 32_000
-"""Characters; what a pipe holds, so that a worker that is only starting keeps nobody waiting."""
+"""Characters; no goal that is meant is longer."""
 
 LONGEST_MESSAGE = 1000
 """Characters of a result's message; clients' text is quoted in it."""
@@ -125,7 +125,7 @@ class TrainerNode(Node):
         if self._work is not None:
             self._finish(work, Outcome.BUSY, "another goal is running; cancel it or ask again when it has ended")
             return
-        if not fault and len(json.dumps(to_dict(job))) > LONGEST_JOB:  # it is handed over without waiting
+        if not fault and len(json.dumps(to_dict(job))) > LONGEST_JOB:
             fault = f"the goal's texts are longer than {LONGEST_JOB} characters together"
         if fault:
             self._finish(work, Outcome.REFUSED, fault)

@@ -58,10 +58,12 @@ def run_all(jobs: dict[str, Job], parallel: int = 1) -> dict[str, dict[str, Any]
     Ctrl-C or SIGTERM has them save their state and ends the command with status 130. One that was refused or failed
     ends it with status 1.
     """
+    from polytask_trainer.jobs.display import Bars
     from polytask_trainer.jobs.pool import JobEnded, run_jobs
 
     try:
-        return run_jobs(jobs, console, parallel)
+        with Bars(console, len(jobs)) as bars:
+            return run_jobs(jobs, bars, parallel)
     except JobEnded as error:
         if error.ending.how == "stopped":
             errors.print("stopped; the same command carries on from the last checkpoint")

@@ -161,6 +161,11 @@ class Demo:
         return self.output / "demonstrations"
 
     @property
+    def goal_pictures(self) -> Path:
+        """Folder of goal pictures that were never trained on, TASK/SEED.png."""
+        return self.output / "goal_pictures"
+
+    @property
     def controls(self) -> Path:
         """Folder of the further demonstrations, for the cloning control only."""
         return self.output / "control_demonstrations"

@@ -1,13 +1,14 @@
-"""The demo's jobs: what is done, in which order, and what waits for what."""
+"""The demo's stages: what is done, in which order, and what waits for what."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from polytask_cli.demo.jobs.runner import Job
 from polytask_cli.demo.options import Demo
+from polytask_cli.demo.scheduler import Stage
 from polytask_cli.demo.stages.ask_plan import Goals, make_plan, shard
+from polytask_trainer.jobs.spec import CallJob, DistillJob, LearnJob
 
 STACKS = 2
 """Stacks of nodes that run side by side, one per core."""
@@ -22,42 +23,61 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("film", "pictures for the report"),
 )
 STAGES = "polytask_cli.demo.stages"
+REWARD = "ot"
+"""Likeness to the demonstration: experts learn by it alone."""
 LOCK_STEP = {"stepping_mode": "lock_step", "use_sim_time": "true"}
 
 
-def training_jobs(demo: Demo) -> list[Job]:
+def training_stages(demo: Demo) -> list[Stage]:
     """Record, learn, clone, evaluate, distil, and make goal pictures."""
-    jobs = [
-        Job(f"record-{number}", "record", f"{STAGES}.record:work", spec)
-        for number, spec in enumerate(_recordings(demo))
+    stages = [
+        _call(demo, f"record-{number}", "record", "record:work", spec) for number, spec in enumerate(_recordings(demo))
     ]
-    recorded = tuple(job.name for job in jobs)
+    recorded = tuple(stage.name for stage in stages)
     starts = list(demo.seeds.evaluation(demo.scale.expert_starts))
     for task in demo.tasks:
-        spec: dict[str, Any] = {"suite": demo.suite, "task": task, "seed": demo.seed, "steps": demo.scale.learn_steps}
-        spec |= {"demonstrations": str(demo.demonstrations), "output": str(demo.expert(task))}
-        jobs.append(Job(f"learn-{task}", "learn", f"{STAGES}.learn:work", spec, recorded))
+        learn = LearnJob(
+            task,
+            str(demo.demonstrations / task),
+            str(demo.expert(task)),
+            demo.suite,
+            reward=REWARD,
+            steps=demo.scale.learn_steps,
+            seed=demo.seed,
+        )
+        stages.append(Stage(f"learn-{task}", "learn", learn, recorded))
     learned = tuple(f"learn-{task}" for task in demo.tasks)
-    spec = {
-        "experts": [str(demo.expert(task)) for task in demo.tasks],
-        "output": str(demo.unified),
-        "steps": demo.scale.distill_steps,
-        "seed": demo.seed,
-    }
-    jobs.append(Job("distill", "distill", f"{STAGES}.learn:distill", spec, learned))
+    experts = tuple(str(demo.expert(task)) for task in demo.tasks)
+    distill = DistillJob(experts, str(demo.unified), demo.scale.distill_steps, demo.seed)
+    stages.append(Stage("distill", "distill", distill, learned))
+    spec: dict[str, Any]
     for task in demo.tasks:
         spec = {"suite": demo.suite, "task": task, "seed": demo.seed, "starts": starts}
         spec |= {"demonstrations": str(demo.demonstrations), "controls": str(demo.controls)}
-        jobs.append(Job(f"clone-{task}", "evaluate", f"{STAGES}.clone:work", spec, recorded))
+        stages.append(_call(demo, f"clone-{task}", "evaluate", "clone:work", spec, recorded))
         spec = {"suite": demo.suite, "task": task, "expert": str(demo.expert(task)), "starts": starts}
-        jobs.append(Job(f"evaluate-{task}", "evaluate", f"{STAGES}.clone:evaluate_expert", spec, (f"learn-{task}",)))
+        stages.append(_call(demo, f"evaluate-{task}", "evaluate", "clone:evaluate_expert", spec, (f"learn-{task}",)))
     for number in range(STACKS):
         firsts = {task: demo.seeds.picture(index) for index, task in enumerate(demo.tasks) if index % STACKS == number}
         if firsts:
             spec = {"suite": demo.suite, "firsts": firsts, "count": demo.scale.ask_starts}
-            spec["folder"] = str(demo.output / "goal_pictures")
-            jobs.append(Job(f"goal-pictures-{number}", "ask", f"{STAGES}.goal_pictures:work", spec))
-    return jobs
+            spec["folder"] = str(demo.goal_pictures)
+            stages.append(_call(demo, f"goal-pictures-{number}", "ask", "goal_pictures:work", spec))
+    return stages
+
+
+def _call(
+    demo: Demo,
+    name: str,
+    phase: str,
+    target: str,
+    spec: dict[str, Any],
+    needs: tuple[str, ...] = (),
+    alone: bool = False,
+) -> Stage:
+    """A stage that is a function of ``stages``, with a folder of its own."""
+    folder = demo.output / "jobs" / name
+    return Stage(name, phase, CallJob(f"{STAGES}.{target}", {"spec": spec}, str(folder), polls=False), needs, alone)
 
 
 def _recordings(demo: Demo) -> list[dict[str, Any]]:
@@ -85,7 +105,7 @@ def _recordings(demo: Demo) -> list[dict[str, Any]]:
     return parts
 
 
-def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> list[Job]:
+def serving_stages(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> list[Stage]:
     """Ask, the control without a goal, timing, videos; all need the distilled policy."""
     plan = make_plan(demo, goals)
     spec: dict[str, Any]
@@ -93,27 +113,28 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
     checkpoint = {"checkpoint": str(demo.unified), "suite": demo.suite}
     answers = [str(demo.output / "answers" / f"{number}.jsonl") for number in range(STACKS)]
     pictures = tuple(f"goal-pictures-{number}" for number in range(STACKS))
-    jobs = []
+    stages = []
     for number in range(STACKS):
         spec = {
             **common,
             "plan": [question.to_json() for question in shard(plan, number, STACKS)],
             "answers": answers[number],
+            "pictures": str(demo.goal_pictures),
             "launch": "serve",
             "arguments": {**LOCK_STEP, **checkpoint},
             "log": str(demo.output / "logs" / f"ask-{number}-nodes.log"),
         }
-        jobs.append(Job(f"ask-{number}", "ask", f"{STAGES}.ask:work", spec, ("distill", *pictures)))
+        stages.append(_call(demo, f"ask-{number}", "ask", "ask:work", spec, ("distill", *pictures)))
     starts = [
         (task, seed) for number, task in enumerate(demo.tasks) for seed in demo.seeds.ask(number, demo.scale.ask_starts)
     ]
     for number in range(STACKS):
         spec = {**common, "checkpoint": str(demo.unified), "starts": shard_starts(starts, number)}
-        jobs.append(Job(f"no-goal-{number}", "controls", f"{STAGES}.controls:work", spec, ("distill",)))
-    video = {**common, "answers": answers, "folder": str(demo.output / "media")}
+        stages.append(_call(demo, f"no-goal-{number}", "controls", "controls:work", spec, ("distill",)))
+    video = {**common, "answers": answers, "pictures": str(demo.goal_pictures), "folder": str(demo.output / "media")}
     video["montage"] = str(demo.output / "demo.gif")
-    jobs.append(
-        Job("film", "film", f"{STAGES}.film:work", video, (*pictures, *(f"ask-{number}" for number in range(STACKS))))
+    stages.append(
+        _call(demo, "film", "film", "film:work", video, (*pictures, *(f"ask-{number}" for number in range(STACKS))))
     )
     measurements: list[tuple[str, dict[str, str], dict[str, Any]]] = [
         (
@@ -134,8 +155,8 @@ def serving_jobs(demo: Demo, goals: Goals, rate: float, camera_topic: str) -> li
             "arguments": {**arguments, **checkpoint},
             "log": str(demo.output / "logs" / f"{name}-nodes.log"),
         }
-        jobs.append(Job(name, "timing", f"{STAGES}.timing:{name}", spec, ("distill",), alone=True))
-    return jobs
+        stages.append(_call(demo, name, "timing", f"timing:{name}", spec, ("distill",), alone=True))
+    return stages
 
 
 def shard_starts(starts: Sequence[tuple[str, int]], index: int) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""``./polytask demo``: all jobs, the table, results.json and the report."""
+"""``./polytask demo``: all stages, the table, results.json and the report."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 from rich.console import Console
 
-from polytask_cli.demo.jobs.progress import make_display
-from polytask_cli.demo.jobs.runner import Clock, Job, Runner
+from polytask_cli.demo.display import make_display
 from polytask_cli.demo.options import Demo, DemoError, DemoOptions
-from polytask_cli.demo.plan import serving_jobs, training_jobs
+from polytask_cli.demo.plan import serving_stages, training_stages
 from polytask_cli.demo.report.figures import all_figures
 from polytask_cli.demo.report.notes import make_notes
 from polytask_cli.demo.report.results import assemble
+from polytask_cli.demo.scheduler import Clock, Finished, Stage, run_stages
 from polytask_cli.demo.stages.ask_plan import Goals, read_heldout
 from polytask_cli.demo.table import figures_table, phases_table, verdict
 from polytask_cli.files import write_json
@@ -39,19 +39,18 @@ def run_demo(options: DemoOptions, console: Console | None = None) -> Path:
     demo = options.resolved()
     with _owned(demo), _terminable():
         clock = Clock(demo.output / "clock.json")
-        jobs = plan_jobs(demo)
+        stages = plan_stages(demo)
         console.print(f"[bold]demo[/]: {demo.suite}, {', '.join(demo.tasks)}; everything goes to {demo.output}")
-        with make_display(console, len(jobs)) as display:
-            runner = Runner(demo.output, clock, display)
-            finished = runner.run(jobs)
+        with make_display(console, len(stages)) as display:
+            finished = run_stages(stages, demo.output, clock, display)
         worked = any(not done.earlier for done in finished.values())
         if not worked:
             console.print("nothing was left to do; delete the folder or name another --output to run it anew")
-        return _conclude(demo, jobs, finished, clock, worked, console)
+        return _conclude(demo, stages, finished, clock, worked, console)
 
 
-def plan_jobs(demo: Demo) -> list[Job]:
-    """All jobs of the demo."""
+def plan_stages(demo: Demo) -> list[Stage]:
+    """All stages of the demo."""
     from polytask_robot_io.config_files import config_files
     from polytask_robot_io.embodiment import Embodiment
     from polytask_suites import EMBODIMENTS, load_suite
@@ -61,15 +60,17 @@ def plan_jobs(demo: Demo) -> list[Job]:
     heldout = read_heldout(sentences, demo.tasks, taught)
     goals = Goals(taught, heldout, demo.scale.ask_starts)
     embodiment = Embodiment.load(EMBODIMENTS[demo.suite])
-    return [*training_jobs(demo), *serving_jobs(demo, goals, embodiment.rate, embodiment.cameras[0].topic)]
+    return [*training_stages(demo), *serving_stages(demo, goals, embodiment.rate, embodiment.cameras[0].topic)]
 
 
-def _conclude(demo: Demo, jobs: list[Job], finished: Any, clock: Clock, worked: bool, console: Console) -> Path:
+def _conclude(
+    demo: Demo, stages: list[Stage], finished: dict[str, Finished], clock: Clock, worked: bool, console: Console
+) -> Path:
     """Write results and report, print the table."""
     from polytask_cli.demo.report.report import write_report
 
     def results() -> dict[str, Any]:
-        return assemble(demo, jobs, finished, clock.now() if worked else clock.earlier)
+        return assemble(demo, stages, finished, clock.now() if worked else clock.earlier)
 
     report = demo.output / "report.html"
     with console.status("writing the report"):

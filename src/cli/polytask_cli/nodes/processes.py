@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
 
 from polytask_robot_io.starting import end_with_parent
 
@@ -21,29 +20,21 @@ PATIENCE = (2.5, 1.5)
 """Seconds a child gets after SIGINT, and then after SIGTERM, before it is killed; within five seconds in all."""
 
 
-def start(
-    command: Sequence[str],
-    *,
-    log: Path,
-    env: Mapping[str, str] | None = None,
-    stdout: int | None = None,
-) -> subprocess.Popen[str]:
-    """Start ``command`` in a session of its own, its output (without ``stdout``: all of it) appended to ``log``.
+def start(command: Sequence[str], *, log: Path) -> subprocess.Popen[str]:
+    """Start ``command`` in a session of its own, its output appended to ``log``.
 
     A session of its own keeps a Ctrl-C at the terminal from reaching it before :func:`stop` says so. Must be called
     from the main thread: the child ends when the thread that started it ends.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    file: IO[Any]
     with log.open("a", encoding="utf-8") as file:
         file.write(f"$ {' '.join(command)}\n")
         file.flush()
         return subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
-            stdout=file if stdout is None else stdout,
+            stdout=file,
             stderr=file,
-            env={**os.environ, **(env or {})},
             text=True,
             start_new_session=True,
             preexec_fn=partial(end_with_parent, os.getpid(), signal.SIGTERM),

@@ -27,22 +27,32 @@ LOCK_TIMEOUT = 10.0
 """s to wait until another process has left the run folder."""
 
 
-def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
-    """Do the job; gives ``finished`` (False: stopped, the same job resumes) and what was measured.
+def at(step: float, total_steps: float, phase: str) -> dict[str, Any]:
+    """A report of progress."""
+    return {"step": step, "total_steps": total_steps, "phase": phase}
 
-    A job with an output folder also gives ``output``, the folder of the policy that was asked for.
+
+def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
+    """Do the job; gives ``finished`` (False: stopped, the same job resumes) and what was measured, JSON-able.
+
+    A job that makes a policy also gives ``output``, the policy's folder. What a CallJob's function raises is passed on.
 
     Raises:
         JobRefused: it cannot be done as asked.
     """
+    from polytask_trainer.common.allocator import keep_memory
+
+    keep_memory()
+    if isinstance(job, CallJob):  # first: a function may need nothing of what is imported below
+        with _alone_in(Path(job.output).expanduser()):
+            return _call(job, on_progress, should_stop)
+
     from polytask_policy.checkpoint import CheckpointError
     from polytask_policy.text import TextModelError
-    from polytask_trainer.common.allocator import keep_memory
     from polytask_trainer.common.errors import ResumeError
     from polytask_trainer.distillation.dataset import DistillError
     from polytask_trainer.jobs import multitask
 
-    keep_memory()
     begun = False
 
     def progress(report: dict[str, Any]) -> None:
@@ -54,8 +64,6 @@ def run(job: Job, on_progress: Progress, should_stop: ShouldStop) -> dict[str, A
         if isinstance(job, EvaluateJob):
             return _evaluate(job, progress, should_stop)
         with _alone_in(Path(job.output).expanduser()):
-            if isinstance(job, CallJob):
-                return _call(job, progress, should_stop)
             if isinstance(job, LearnJob):
                 if job.method not in ("", POLYTASK):
                     return multitask.learn(job, progress, should_stop)
@@ -159,9 +167,11 @@ def _assimilate(job: AddTaskJob, on_progress: Progress, should_stop: ShouldStop)
 
 
 def _call(job: CallJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
-    function = pkgutil.resolve_name(job.target)
-    result: dict[str, Any] = function(**job.arguments, on_progress=on_progress, should_stop=should_stop)
-    return result
+    function: Callable[..., dict[str, Any]] = pkgutil.resolve_name(job.target)
+    if job.polls:
+        return function(**job.arguments, on_progress=on_progress, should_stop=should_stop)
+    result = function(**job.arguments, on_progress=on_progress)
+    return {**result, "finished": not should_stop()}  # something in it may have swallowed the interrupt
 
 
 def _evaluate(job: EvaluateJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:

@@ -23,7 +23,7 @@ ShouldStop = Callable[[], bool]
 
 
 def learn(job: LearnJob, on_progress: Progress, should_stop: ShouldStop) -> dict[str, Any]:
-    """Learn a job's tasks by its method; gives what ``run_job.run`` does.
+    """Learn a job's tasks by its method; gives what ``execute.run`` does.
 
     ``output`` in it is the folder of the expert of ``job.task``, empty where there is none, and ``message`` says where
     the experts are. A job without settings has ``SUITE_auxdistill`` or ``SUITE_together`` in config/trainer. Raises

@@ -1,22 +1,16 @@
-"""Several jobs from the command line: processes side by side, one progress bar each, a clean end at Ctrl-C."""
+"""Several jobs: side by side, in order of what they need, with a clean end at Ctrl-C."""
 
 from __future__ import annotations
 
 import queue
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Remaining
-
+from polytask_trainer.jobs.execute import Progress
 from polytask_trainer.jobs.spec import Job
-from polytask_trainer.jobs.worker import Ending, Worker
-
-MOST_BARS = 20
-"""With more jobs than this, a bar leaves when its job has finished."""
+from polytask_trainer.jobs.worker import Ending, OnEnd, Worker
 
 
 class JobEnded(Exception):
@@ -29,29 +23,66 @@ class JobEnded(Exception):
         self.ending = ending
 
 
+class Display(Protocol):
+    """Where progress is shown; called in the thread of :func:`run_jobs`."""
+
+    def begin(self, title: str) -> None:
+        """The job has started."""
+
+    def update(self, title: str, report: Mapping[str, Any]) -> None:
+        """The job says ``step`` and ``total_steps``, or only a ``phase``; see display.py."""
+
+    def end(self, title: str) -> None:
+        """The job has finished."""
+
+
+class Start(Protocol):
+    """Starts a job: the seam at which jobs can be run elsewhere than in processes of this machine.
+
+    Another executor does ``polytask_trainer.jobs.execute.run`` there, on the job's plain data (``spec.to_dict``) and on
+    the folders that the job names. It calls ``on_progress`` with each report and then ``on_end`` once, with how the job
+    ended, in any thread. It ends the job when this process ends, also by SIGKILL.
+    """
+
+    def __call__(self, job: Job, on_progress: Progress, on_end: OnEnd, *, title: str, slot: int) -> Callable[[], None]:
+        """Start ``job``; gives what tells it to stop, which returns at once, and does nothing after the job's end.
+
+        Jobs that run at the same time have different ``slot`` numbers, from 0 on.
+        """
+
+
+def start_process(job: Job, on_progress: Progress, on_end: OnEnd, *, title: str, slot: int) -> Callable[[], None]:
+    """Start a job in a process of its own, see worker.py."""
+    return Worker(job, on_progress, on_end).stop
+
+
 def run_jobs(
     jobs: Mapping[str, Job],
-    console: Console,
+    display: Display,
     parallel: int = 1,
     *,
     needs: Mapping[str, Sequence[str]] | None = None,
+    alone: Collection[str] = (),
     seconds: float | None = None,
-    on_result: Callable[[str], None] | None = None,
+    on_result: Callable[[str, dict[str, Any]], None] | None = None,
+    start: Start = start_process,
 ) -> dict[str, dict[str, Any]]:
-    """Run jobs by title, at most ``parallel`` at once, each in a process of its own; gives their results.
+    """Run jobs by title, at most ``parallel`` at once; gives their results.
 
-    They start in their order, each once those that it ``needs`` have finished. Ctrl-C, SIGTERM, the failure of one and
-    the passing of ``seconds`` have all that run save their state and end. ``on_result`` gets each title that finished.
+    They start in their order, each once those that it ``needs`` have finished; beside those that are ``alone`` nothing
+    runs. Ctrl-C, SIGTERM, the failure of one and the passing of ``seconds`` have all that run save their state and end.
+    ``on_result`` gets each title that finished, with its result. To be called in the main thread, which gets signals.
 
     Raises:
         JobEnded: one was stopped, was refused or failed.
+        ValueError: jobs need what is not among them, or each other.
     """
     messages: queue.SimpleQueue[tuple[str, dict[str, Any] | Ending | None]] = queue.SimpleQueue()
     handlers = {n: signal.signal(n, lambda *_: messages.put(("", None))) for n in (signal.SIGINT, signal.SIGTERM)}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), Remaining())
     waiting, results = list(jobs), dict[str, dict[str, Any]]()
-    workers: dict[str, Worker] = {}
-    bars: dict[str, TaskID] = {}
+    stops: dict[str, Callable[[], None]] = {}
+    """Of the jobs that run."""
+    slots: dict[str, int] = {}
     ended: JobEnded | None = None
     stopping = False
     alarm = threading.Timer(seconds or 0.0, messages.put, [("", None)])
@@ -59,41 +90,51 @@ def run_jobs(
     if seconds is not None:
         alarm.start()
 
-    def next_waiting() -> str | None:
-        return next((one for one in waiting if all(need in results for need in (needs or {}).get(one, ()))), None)
+    def may_start(title: str) -> bool:
+        if len(stops) == parallel or (stops and any(one in alone for one in (title, *stops))):
+            return False
+        return all(need in results for need in (needs or {}).get(title, ()))
+
+    def begin(title: str) -> None:
+        slots[title] = min(set(range(parallel)) - {slots[one] for one in stops})
+        stops[title] = start(
+            jobs[title],
+            lambda report: messages.put((title, report)),
+            lambda ending: messages.put((title, ending)),
+            title=title,
+            slot=slots[title],
+        )
+        display.begin(title)
 
     try:
-        with Progress(*columns, console=console) as progress:
-            while workers or (waiting and not stopping):
-                while len(workers) < parallel and not stopping and (ready := next_waiting()) is not None:
-                    waiting.remove(ready)
-                    bars[ready] = progress.add_task(ready, total=None)
-                    workers[ready] = _start(jobs[ready], ready, messages)
-                title, message = messages.get()
-                if isinstance(message, dict):
-                    text = ", ".join([title, *describe(message)])
-                    progress.update(
-                        bars[title], completed=message["step"], total=message["total_steps"], description=text
-                    )
+        while stops or (waiting and not stopping):
+            while not stopping and (ready := next(filter(may_start, waiting), None)) is not None:
+                waiting.remove(ready)
+                begin(ready)
+            if not stops:
+                raise ValueError(f"jobs wait for what never comes: {', '.join(waiting)}")
+            title, message = messages.get()
+            if isinstance(message, dict):
+                display.update(title, message)
+                continue
+            if isinstance(message, Ending):
+                del stops[title]
+                if message.how == "finished":
+                    results[title] = message.result
+                    display.end(title)
+                    if on_result is not None:
+                        on_result(title, message.result)
                     continue
-                if isinstance(message, Ending):
-                    del workers[title]
-                    if message.how == "finished":
-                        results[title] = message.result
-                        progress.update(bars[title], visible=len(jobs) <= MOST_BARS)
-                        if on_result is not None:
-                            on_result(title)
-                        continue
-                    ended = ended or JobEnded(title, message)
-                if not stopping:
-                    stopping = True
-                    for name, worker in workers.items():
-                        progress.update(bars[name], description=f"{name}: saving")
-                        worker.stop()
+                ended = ended or JobEnded(title, message)
+            if not stopping:
+                stopping = True
+                for one, stop in stops.items():
+                    display.update(one, {"phase": "saving"})
+                    stop()
     finally:
         alarm.cancel()
-        for worker in workers.values():
-            worker.stop()
+        for stop in stops.values():
+            stop()
         for number, handler in handlers.items():
             signal.signal(number, handler)
     if ended is None and stopping:
@@ -101,19 +142,3 @@ def run_jobs(
     if ended is not None and len(results) < len(jobs):
         raise ended
     return results
-
-
-def _start(job: Job, title: str, messages: queue.SimpleQueue[tuple[str, dict[str, Any] | Ending | None]]) -> Worker:
-    return Worker(job, lambda report: messages.put((title, report)), lambda ending: messages.put((title, ending)))
-
-
-def describe(report: Mapping[str, Any]) -> list[str]:
-    """What a progress report says beside the step."""
-    words = []
-    if report.get("phase"):
-        words.append(str(report["phase"]))
-    if report.get("episode_reward") is not None:
-        words.append(f"reward {report['episode_reward']:.1f}")
-    if report.get("loss") is not None:
-        words.append(f"loss {report['loss']:.4f}")
-    return words

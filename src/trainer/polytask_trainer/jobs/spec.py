@@ -115,6 +115,9 @@ class CallJob:
     """JSON-able, by name."""
     output: str
     """Folder in which it works; no other process works there meanwhile."""
+    polls: bool = True
+    """False: it is called without ``should_stop``, and to stop it KeyboardInterrupt is raised in it; what it returns is
+    the result of a finished job. For a function that waits on nodes, which it ends when it is interrupted."""
 
 
 Job = LearnJob | DistillJob | AddTaskJob | EvaluateJob | CallJob

@@ -11,24 +11,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from polytask_cli.demo.jobs.runner import Finished, Job
 from polytask_cli.demo.options import Demo
-from polytask_cli.demo.plan import PHASES, STAGES
+from polytask_cli.demo.plan import PHASES, REWARD
+from polytask_cli.demo.scheduler import Finished, Stage
 from polytask_cli.files import read_lines
+from polytask_demo_recorder.dataset.folder import episode_files
+from polytask_trainer.common.progress import LOG
 
 FORMAT = 1
 PACKAGES = ("torch", "numpy", "mujoco", "gymnasium", "metaworld", "rosbags", "mcap", "safetensors", "ros-rclpy")
 BULKY = ("actions", "end_state")
 
 
-def assemble(demo: Demo, jobs: Sequence[Job], finished: Mapping[str, Finished], total: float) -> dict[str, Any]:
-    """Put the jobs' results together; ``total`` is the wall time so far in s, over all sittings."""
-    result = {name: job.result for name, job in finished.items()}
+def assemble(demo: Demo, stages: Sequence[Stage], finished: Mapping[str, Finished], total: float) -> dict[str, Any]:
+    """Put the stages' results together; ``total`` is the wall time so far in s, over all sittings."""
+    result = {name: done.result for name, done in finished.items()}
     recorded = {task: entries for name in result if name.startswith("record-") for task, entries in
                 result[name]["episodes"].items()}  # fmt: skip
-    questions = [
-        line for job in jobs if job.work == f"{STAGES}.ask:work" for line in read_lines(Path(job.spec["answers"]))
-    ]
+    questions = [line for path in (demo.output / "answers").glob("*.jsonl") for line in read_lines(path)]
     questions.sort(key=lambda line: str(line["id"]))
     controls = [episode for name in result if name.startswith("no-goal-") for episode in result[name]["episodes"]]
     return {
@@ -45,18 +45,18 @@ def assemble(demo: Demo, jobs: Sequence[Job], finished: Mapping[str, Finished], 
         },
         "seeds": seeds(demo),
         "wall": {"total": total},
-        "phases": phases(jobs, finished),
+        "phases": phases(stages, finished),
         "jobs": [
-            {"name": job.name, "phase": job.phase, "start": done.start, "end": done.end, "earlier": done.earlier}
-            for job in jobs
-            if (done := finished.get(job.name)) is not None
+            {"name": stage.name, "phase": stage.phase, "start": done.start, "end": done.end, "earlier": done.earlier}
+            for stage in stages
+            if (done := finished.get(stage.name)) is not None
         ],
         "demonstrations": {task: recorded[task][:1] for task in demo.tasks if task in recorded},
         "control_demonstrations": {task: recorded[task][1:] for task in demo.tasks if task in recorded},
         "experts": {
-            task: {**result[f"learn-{task}"], **result[f"clone-{task}"], **result[f"evaluate-{task}"]}
+            task: {**learned, **result[f"clone-{task}"], **result[f"evaluate-{task}"]}
             for task in demo.tasks
-            if f"learn-{task}" in result
+            if (learned := _learned(demo, task, result)) is not None
         },
         "distill": result.get("distill", {}),
         "asked": [{key: value for key, value in line.items() if key not in BULKY} for line in questions],
@@ -67,11 +67,23 @@ def assemble(demo: Demo, jobs: Sequence[Job], finished: Mapping[str, Finished], 
     }
 
 
-def phases(jobs: Sequence[Job], finished: Mapping[str, Finished]) -> list[dict[str, Any]]:
-    """Wall time of each phase: the time in which at least one of its jobs ran."""
+def _learned(demo: Demo, task: str, result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What came of learning the task, and from which recordings."""
+    if f"learn-{task}" not in result:
+        return None
+    return {
+        **result[f"learn-{task}"],
+        "reward": REWARD,
+        "demonstrations": [str(path) for path in episode_files(demo.demonstrations / task)],
+        "progress": str(demo.expert(task) / LOG),
+    }
+
+
+def phases(stages: Sequence[Stage], finished: Mapping[str, Finished]) -> list[dict[str, Any]]:
+    """Wall time of each phase: the time in which at least one of its stages ran."""
     found = []
     for key, title in PHASES:
-        spans = [finished[job.name] for job in jobs if job.phase == key and job.name in finished]
+        spans = [finished[stage.name] for stage in stages if stage.phase == key and stage.name in finished]
         if spans:
             seconds = union([(span.start, span.end) for span in spans])
             earlier = all(span.earlier for span in spans)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from polytask_cli.demo.jobs.worker import Report
 from polytask_cli.demo.stages.ask_plan import EvaluationEpisode, goal_pictures, picture_path
 from polytask_cli.demo.stages.success_predicates import done_tasks
 from polytask_cli.files import read_lines
 from polytask_cli.nodes.stack import Stack
+from polytask_trainer.jobs.execute import Progress, at
 
 if TYPE_CHECKING:
     from polytask_cli.demo.stages.evaluation_client import Answer, EvaluationClient
 
 
-def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def work(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """Ask every question of the plan; each answer becomes a line of the file ``answers`` as soon as it is there.
 
     Started again after an interruption, it carries on after the last line.
@@ -33,7 +33,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     answered = {line["id"] for line in read_lines(path)}
     missing = [question for question in plan if question.id not in answered]
-    pictures = goal_pictures(report.results)
+    pictures = goal_pictures(Path(spec["pictures"]))
     if missing:
         stack = Stack(spec["launch"], spec["arguments"], Path(spec["log"]))
         with stack, EvaluationClient() as asker, path.open("a", encoding="utf-8") as file:
@@ -47,7 +47,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
                     answer = {**_answer(asker, question, pictures, spec), "repeated": str(error)}
                 file.write(json.dumps(answer) + "\n")
                 file.flush()
-                report(number + 1, len(plan), f"{question.group}: {question.asked}")
+                on_progress(at(number + 1, len(plan), f"{question.group}: {question.asked}"))
     return {"answers": str(path), "count": len(plan)}
 
 

@@ -63,9 +63,12 @@ def picture_path(goal: str, pictures: Mapping[str, Sequence[str]]) -> str:
     return pictures[task][int(index) % len(pictures[task])]
 
 
-def goal_pictures(results: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Goal pictures' paths by task, from the results of the jobs that made them."""
-    return {task: paths for result in results.values() for task, paths in result.get("pictures", {}).items()}
+def goal_pictures(folder: Path) -> dict[str, list[str]]:
+    """Goal pictures' paths by task, in the order of their seeds: TASK/SEED.png in the folder."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*/*.png"), key=lambda path: int(path.stem)):
+        found.setdefault(path.parent.name, []).append(str(path))
+    return found
 
 
 def make_plan(demo: Demo, goals: Goals) -> list[EvaluationEpisode]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from polytask_cli.demo.jobs.worker import Report
+from polytask_trainer.jobs.execute import Progress, at
 
 
-def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def work(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """Clone from the one demonstration, and from it and the control's; success of both on ``starts``."""
     from polytask_demo_recorder.dataset.reader import read_dataset
     from polytask_suites import make_env
@@ -20,7 +20,6 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     from polytask_trainer.common.trajectory import Trajectory
     from polytask_trainer.rollouts.evaluate import evaluate
 
-    torch.set_num_threads(1)
     folders = [Path(spec[name]) / spec["task"] for name in ("demonstrations", "controls")]
     episodes = [episode for folder in folders for episode in read_dataset(folder)]
     shown = [Trajectory(episode.state, episode.action) for episode in episodes]
@@ -34,7 +33,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
                 return actor(torch.from_numpy(state)).numpy()
 
         def tell(index: int, success: bool, turn: int = turn) -> None:
-            report(turn * len(starts) + index + 1, 2 * len(starts), "cloned policies")
+            on_progress(at(turn * len(starts) + index + 1, 2 * len(starts), "cloned policies"))
 
         done = evaluate(act, env, starts, on_episode=tell)
         made[key] = {"demonstrations": count, "successes": list(done.successes), "lengths": list(done.lengths)}
@@ -42,15 +41,16 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     return made
 
 
-def evaluate_expert(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def evaluate_expert(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """Success of the expert in the folder ``expert`` on ``starts``."""
     from polytask_policy.expert import ExpertPolicy
     from polytask_suites import make_env
     from polytask_trainer.rollouts.evaluate import evaluate
 
-    torch.set_num_threads(1)
     env, starts = make_env(spec["suite"], spec["task"]), spec["starts"]
     policy = ExpertPolicy.load(spec["expert"])
-    done = evaluate(policy.act, env, starts, on_episode=lambda index, _: report(index + 1, len(starts), "expert"))
+    done = evaluate(
+        policy.act, env, starts, on_episode=lambda index, _: on_progress(at(index + 1, len(starts), "expert"))
+    )
     env.close()
     return {"expert": {"successes": list(done.successes), "lengths": list(done.lengths), "seeds": list(starts)}}

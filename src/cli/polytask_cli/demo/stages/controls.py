@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
-from polytask_cli.demo.jobs.worker import Report
 from polytask_cli.demo.stages.success_predicates import done_tasks
+from polytask_trainer.jobs.execute import Progress, at
 from polytask_trainer.rollouts.episode import Policy, rollout
 
 
-def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def work(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """Run every (task, seed) of ``starts`` without a goal and with random actions; the task only judges."""
     from polytask_policy.unified import UnifiedPolicy
     from polytask_suites import make_env
     from polytask_trainer.rollouts.evaluate import random_policy
 
-    torch.set_num_threads(1)
     policy = UnifiedPolicy.load(spec["checkpoint"])
     goal = policy.no_goal()
     starts = [(str(task), int(seed)) for task, seed in spec["starts"]]
@@ -41,6 +38,6 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
                     "done": done_tasks(spec["suite"], spec["tasks"], episode.states),
                 }
             )
-        report(number + 1, len(starts), task)
+        on_progress(at(number + 1, len(starts), task))
     env.close()
     return {"episodes": episodes}

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from polytask_cli.demo.jobs.worker import Report
 from polytask_cli.demo.stages.ask_plan import goal_pictures, picture_path
 from polytask_cli.files import read_lines, write_bytes
 from polytask_cli.video.media import Picture, encode, gif, smaller
 from polytask_cli.video.montage import VIDEO_RATE, Video, montage
 from polytask_cli.video.replay import replay
+from polytask_trainer.jobs.execute import Progress, at
 
 SIZE = (320, 240)
 FAILURES = 8
@@ -57,7 +57,7 @@ def choose_failures(episodes: Sequence[Episode], count: int = FAILURES) -> list[
     return [episode for _, _, episode in ranked[:count]]
 
 
-def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def work(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """Make the videos and the pictures of failures named in the answers' files; gives their paths."""
     from polytask_suites import make_env
 
@@ -66,7 +66,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     complete = [episode for episode in episodes if len(episode["actions"]) == episode["steps"] > 0]
     videos, same_start = choose_videos(complete, spec["tasks"])
     failures = choose_failures(episodes)
-    pictures_by_task = goal_pictures(report.results)
+    pictures_by_task = goal_pictures(Path(spec["pictures"]))
     env = make_env(spec["suite"], spec["tasks"][0])
     step = max(1, round(float(env.get_wrapper_attr("control_rate")) / VIDEO_RATE))
     folder = Path(spec["folder"])
@@ -79,7 +79,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
         pictures, end = replay(env, episode["asked"], episode["seed"], actions, frames, large)
         made["replayed"] += 1
         made["identical"] += bool(np.array_equal(end, np.asarray(episode["end_state"], dtype=np.float32)))
-        report(made["replayed"], len(videos) + len(failures), "pictures")
+        on_progress(at(made["replayed"], len(videos) + len(failures), "pictures"))
         return [smaller(picture, SIZE) for picture in pictures]
 
     side_by_side = []

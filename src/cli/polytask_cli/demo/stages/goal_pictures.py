@@ -7,15 +7,15 @@ from typing import Any
 
 from PIL import Image
 
-from polytask_cli.demo.jobs.worker import Report
 from polytask_cli.files import write_bytes
 from polytask_cli.video.replay import picture
+from polytask_trainer.jobs.execute import Progress, at
 from polytask_trainer.rollouts.episode import rollout
 
 MOST_TRIES = 100
 
 
-def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def work(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """Write ``count`` pictures per task into ``folder``; gives their paths by task.
 
     ``firsts`` names for each task its first start seed; failed episodes are passed over.
@@ -39,7 +39,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
                 path = Path(spec["folder"]) / task / f"{seed}.png"
                 write_bytes(path, buffer.getvalue())
                 found[task].append(str(path))
-            report(number * count + len(found[task]), count * len(tasks), task)
+            on_progress(at(number * count + len(found[task]), count * len(tasks), task))
         if not found[task]:
             raise RuntimeError(f"the scripted expert of {task} never succeeded from seed {first} on")
     env.close()

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polytask_cli.demo.jobs.worker import Report
 from polytask_cli.files import write_bytes
 from polytask_cli.nodes.stack import Stack
 from polytask_cli.video.media import encode, spread_indices, strip
+from polytask_trainer.jobs.execute import Progress, at
 
 if TYPE_CHECKING:
     from polytask_cli.demo.stages.record_client import RecordClient
@@ -19,7 +19,7 @@ MOST_TRIES = 50
 MOST_ATTEMPTS = 5
 
 
-def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def work(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """Record one demonstration of each task into ``demonstrations``, and ``controls`` more into ``control_folder``.
 
     They are kept apart so that nothing but the cloning control can learn from the further ones. What an earlier sitting
@@ -45,7 +45,7 @@ def work(spec: dict[str, Any], report: Report) -> dict[str, Any]:
                     if (episode := _record(client, task, seed, thumbnails)) is not None:
                         kept.append(episode)
                     seed += 1
-                    report(done + len(kept), total, task)
+                    on_progress(at(done + len(kept), total, task))
                 episodes[task] += kept
                 done += count
     return {"episodes": episodes}

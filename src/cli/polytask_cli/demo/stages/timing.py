@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polytask_cli.demo.jobs.worker import Report
 from polytask_cli.nodes.stack import Stack
+from polytask_trainer.jobs.execute import Progress, at
 
 RESAMPLES = 2000
 WARM_UP = 8
@@ -45,7 +45,7 @@ def ratio_interval(ros: Sequence[tuple[int, float]], process: Sequence[tuple[int
     }
 
 
-def realtime(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def realtime(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """Control in real time with a camera subscribed, asked by name, until ``seconds`` of it have passed.
 
     Latency is the command's own stamp minus the stamp of the observation that it answers; "arrived" is when this
@@ -76,7 +76,7 @@ def realtime(spec: dict[str, Any], report: Report) -> dict[str, Any]:
             latencies += [(c.stamp - c.observation) * 1e-9 for c in timely]
             arrivals += [(c.arrived - c.observation) * 1e-9 for c in timely]
             periods += [(b.stamp - a.stamp) * 1e-9 for a, b in itertools.pairwise(heard)]
-            report(len(latencies), seconds * rate, "real time, camera on")
+            on_progress(at(len(latencies), seconds * rate, "real time, camera on"))
         asker.spin(1.1)
         pictures, diagnostics = observer.pictures, observer.diagnostics
     return {
@@ -94,19 +94,17 @@ def realtime(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     }
 
 
-def lockstep(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+def lockstep(spec: dict[str, Any], on_progress: Progress) -> dict[str, Any]:
     """The same policy from the same starts, in turn through ROS in lock-step and in this process; steps per second.
 
     Only control steps count: neither the reset nor the action's hand-shake, nor the first WARM_UP episodes, in which
     processes just started load what they use.
     """
-    import torch
 
     from polytask_cli.demo.stages.evaluation_client import EvaluationClient
     from polytask_policy.unified import UnifiedPolicy
     from polytask_suites import make_env
 
-    torch.set_num_threads(1)
     policy = UnifiedPolicy.load(spec["checkpoint"])
     tasks, seeds = spec["tasks"], spec["seeds"]
     env = make_env(spec["suite"], tasks[0])
@@ -131,6 +129,6 @@ def lockstep(spec: dict[str, Any], report: Report) -> dict[str, Any]:
                 steps += 1
             in_process.append((steps, time.perf_counter() - began))
             same += steps == answer.steps and np.array_equal(observation["state"], answer.last_states[-1])
-            report(len(in_process), len(seeds), "lock-step and in process")
+            on_progress(at(len(in_process), len(seeds), "lock-step and in process"))
     env.close()
     return {**ratio_interval(through_ros, in_process, len(seeds)), "episodes": len(seeds), "identical": int(same)}

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from polytask_trainer.experiments.framework.results import Document, publish
 from polytask_trainer.experiments.framework.run import DOCUMENT, Run, execute, finished
+from polytask_trainer.jobs.display import Bars
 from polytask_trainer.jobs.pool import run_jobs
 from polytask_trainer.jobs.spec import CallJob
 
@@ -39,14 +40,15 @@ def schedule(
         for name, run in left.items()
     }
     needs = {run.name: [need.name for need in run.needs if need.name in left] for run in left.values()}
-    run_jobs(
-        jobs,
-        console,
-        parallel,
-        needs=needs,
-        seconds=60.0 * minutes if minutes is not None else None,
-        on_result=lambda name: publish([_document(by_name[name], root)], results),
-    )
+    with Bars(console, len(jobs)) as bars:
+        run_jobs(
+            jobs,
+            bars,
+            parallel,
+            needs=needs,
+            seconds=60.0 * minutes if minutes is not None else None,
+            on_result=lambda name, _: publish([_document(by_name[name], root)], results),
+        )
 
 
 def _document(run: Run, root: Path) -> Document:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from polytask_cli.demo.jobs.runner import Job
+from polytask_trainer.jobs.display import describe
 
 QUIET_SECONDS = 20.0
 
@@ -31,6 +33,7 @@ class BarDisplay:
         )
         self._all = self._progress.add_task("[bold]demo", total=jobs, text="")
         self._bars: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
 
     def __enter__(self) -> BarDisplay:
         self._progress.start()
@@ -39,21 +42,28 @@ class BarDisplay:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def begin(self, job: Job) -> None:
+    def begin(self, name: str) -> None:
         """Show a bar for the job."""
-        self._bars[job.name] = self._progress.add_task(job.name, total=1.0, text="starting")
+        self._began[name] = time.monotonic()
+        self._bars[name] = self._progress.add_task(name, total=1.0, text="starting")
 
-    def update(self, job: Job, done: float, total: float, text: str) -> None:
+    def update(self, name: str, report: Mapping[str, Any]) -> None:
         """Move its bar."""
-        self._progress.update(self._bars[job.name], completed=done, total=total, text=text)
+        done, total, text = report.get("step"), report.get("total_steps"), ", ".join(describe(report))
+        self._progress.update(self._bars[name], completed=done, total=total, text=text)
 
-    def end(self, job: Job, seconds: float, earlier: bool) -> None:
+    def end(self, name: str) -> None:
         """Take its bar away and leave a line."""
-        if job.name in self._bars:
-            self._progress.remove_task(self._bars.pop(job.name))
+        self._progress.remove_task(self._bars.pop(name))
+        self._leave(name, f"{time.monotonic() - self._began[name]:.0f} s")
+
+    def skip(self, name: str) -> None:
+        """Leave a line for what an earlier run did."""
+        self._leave(name, "done in an earlier run")
+
+    def _leave(self, name: str, remark: str) -> None:
         self._progress.advance(self._all)
-        remark = "done in an earlier run" if earlier else f"{seconds:.0f} s"
-        self._progress.console.print(Text.assemble(("✓ ", "green"), job.name, (f"  {remark}", "dim")))
+        self._progress.console.print(Text.assemble(("✓ ", "green"), name, (f"  {remark}", "dim")))
 
 
 class LineDisplay:
@@ -62,6 +72,7 @@ class LineDisplay:
     def __init__(self, console: Console, jobs: int) -> None:
         """``jobs``: how many there will be."""
         self._console, self._jobs, self._done = console, jobs, 0
+        self._began: dict[str, float] = {}
         self._last: dict[str, float] = {}
 
     def __enter__(self) -> LineDisplay:
@@ -70,23 +81,30 @@ class LineDisplay:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def begin(self, job: Job) -> None:
+    def begin(self, name: str) -> None:
         """Say that it starts."""
-        self._last[job.name] = time.monotonic()
-        self._console.print(f"{job.name}: started")
+        self._began[name] = self._last[name] = time.monotonic()
+        self._console.print(f"{name}: started")
 
-    def update(self, job: Job, done: float, total: float, text: str) -> None:
+    def update(self, name: str, report: Mapping[str, Any]) -> None:
         """Say now and then how far it is."""
         now = time.monotonic()
-        if now - self._last[job.name] >= QUIET_SECONDS:
-            self._last[job.name] = now
-            self._console.print(f"{job.name}: {100 * done / max(total, 1e-9):.0f} %  {text}")
+        if "step" in report and now - self._last[name] >= QUIET_SECONDS:
+            self._last[name] = now
+            percent = 100 * report["step"] / max(report["total_steps"], 1e-9)
+            self._console.print(f"{name}: {percent:.0f} %  {', '.join(describe(report))}")
 
-    def end(self, job: Job, seconds: float, earlier: bool) -> None:
+    def end(self, name: str) -> None:
         """Say that it ended."""
+        self._leave(name, f"done in {time.monotonic() - self._began[name]:.0f} s")
+
+    def skip(self, name: str) -> None:
+        """Say that an earlier run did it."""
+        self._leave(name, "done in an earlier run")
+
+    def _leave(self, name: str, remark: str) -> None:
         self._done += 1
-        remark = "done in an earlier run" if earlier else f"done in {seconds:.0f} s"
-        self._console.print(f"{job.name}: {remark} ({self._done} of {self._jobs})")
+        self._console.print(f"{name}: {remark} ({self._done} of {self._jobs})")
 
 
 def make_display(console: Console, jobs: int) -> BarDisplay | LineDisplay:
