@@ -148,9 +148,11 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
 
+    main_thread = threading.get_ident()
+
     def watch() -> None:
         sys.stdin.read()
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pthread_kill(main_thread, signal.SIGTERM)  # in another thread it would not wake what is waiting
         # A parent that was killed cannot kill us any more.
         threading.Timer(2 * grace(job), os._exit, args=(1,)).start()
 
