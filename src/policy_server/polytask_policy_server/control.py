@@ -202,7 +202,7 @@ class ControlLoop:
         if self._status is not None and self._status.ended:
             return (
                 f"episode {self._status.episode_id} has ended ({self._status.message or 'over'}); "
-                "call reset_episode before asking"
+                "call reset_episode (./polytask reset) before asking"
             )
         if self._refused:
             return f"the last that came could not be used: {self._refused}"
