@@ -22,6 +22,7 @@ COMMANDS = (
     "experiment",
     "serve",
     "ask",
+    "reset",
     "evaluate",
     "tasks",
     "doctor",

@@ -50,6 +50,9 @@ PYPI = {
 WHERE_THERE_IS_ONE = {"launch", "launch_ros", "triton"}
 """Taken where a ROS 2 distribution or torch has brought it, and done without elsewhere."""
 
+OF_THE_TYPE_CHECKER = {"_typeshed"}
+"""Stubs that no program imports."""
+
 
 def imported(files: Iterable[Path]) -> set[str]:
     """Names of packages, of all imports wherever they stand."""
@@ -62,7 +65,7 @@ def imported(files: Iterable[Path]) -> set[str]:
                 found.add(node.module.split(".")[0])
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("find_spec", "import_module")):
                 found.update(str(text.value).split(".")[0] for text in node.args[:1] if isinstance(text, ast.Constant))
-    return found - set(sys.stdlib_module_names) - WHERE_THERE_IS_ONE
+    return found - set(sys.stdlib_module_names) - WHERE_THERE_IS_ONE - OF_THE_TYPE_CHECKER
 
 
 def declared(package: Path, *tags: str) -> set[str]:
