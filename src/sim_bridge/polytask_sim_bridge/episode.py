@@ -30,7 +30,7 @@ class Episode:
     termination_reason: TerminationReason = TerminationReason.RUNNING
     message: str = ""
     held: dict[str, int] = field(default_factory=dict)
-    """By task of the scene: control steps in a row for which its success predicate has been met."""
+    """In a world, by task of the scene: control steps in a row for which its success predicate has been met."""
 
     @property
     def ended(self) -> bool:
@@ -151,7 +151,6 @@ class EpisodeRunner:
         self.state = observation["state"]
         self._picture = None
         episode.step += 1
-        episode.held = {name: episode.held.get(name, 0) + 1 for name in self.env.done_tasks(self.state)}
         if episode.task:
             episode.reward = float(reward)
             episode.success = bool(info["success"])
@@ -160,7 +159,8 @@ class EpisodeRunner:
             episode.termination_reason = TerminationReason.FAULT
             episode.message = f"{info.get('message', '')}; reset the episode"
         elif not episode.task:
-            return episode
+            # In an episode nobody asks for it, and training and lock-step would pay for it at every step.
+            episode.held = {name: episode.held.get(name, 0) + 1 for name in self.env.done_tasks(self.state)}
         elif episode.success and self._end_on_success:
             episode.termination_reason = TerminationReason.SUCCEEDED
         elif truncated:

@@ -139,19 +139,23 @@ class SteppingMode:
         self.node.step_rate.tick()
 
 
-class LockStep(SteppingMode):
-    """Advances when the command that answers the last observation arrives; others are ignored and counted."""
+class OnSimulatedTime(SteppingMode):
+    """Stands still until it is told to step; what it has shown is published again as long as nothing happens."""
 
     def start(self) -> None:
-        """Publish the first observation, and again as long as nobody answers."""
+        """Publish the first observation, and again as long as nothing happens."""
         self._quiet = False
         self.node.create_timer(REPEAT_PERIOD, self._repeat, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.publish()
 
     def _repeat(self) -> None:
         if self._quiet:
-            self.publish()
+            SteppingMode.publish(self)  # whoever subscribed late, also where answers carry the observation
         self._quiet = True
+
+
+class LockStep(OnSimulatedTime):
+    """Advances when the command that answers the last observation arrives; others are ignored and counted."""
 
     def after_reset(self) -> None:
         """See :class:`SteppingMode`."""
@@ -182,19 +186,8 @@ class LockStep(SteppingMode):
         self.publish()
 
 
-class ByService(SteppingMode):
+class ByService(OnSimulatedTime):
     """Advances by step_episode alone."""
-
-    def start(self) -> None:
-        """Publish the first observation, and again as long as nothing happens."""
-        self._quiet = False
-        self.node.create_timer(REPEAT_PERIOD, self._repeat, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.publish()
-
-    def _repeat(self) -> None:
-        if self._quiet:
-            super().publish()
-        self._quiet = True
 
     def publish(self) -> None:
         """The answer carries the observation; topics only when somebody listens."""
